@@ -1,0 +1,1 @@
+"""What the services share: contracts, rules, messaging, storage, keys. Nothing here knows a service."""

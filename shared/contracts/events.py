@@ -1,0 +1,376 @@
+"""Every fact. Past tense, for anyone; each is in the audit log and in the tenant's feed.
+
+The envelope says whose, who, when and why; here is what. No code, no seed, no full destination: a test looks.
+"""
+
+import datetime as dt
+
+from shared.contracts.envelope import Event
+from shared.contracts.policy import Policy
+from shared.contracts.types import (
+    ChallengeId,
+    Channel,
+    Decision,
+    DeliveryId,
+    DeviceId,
+    EnforcementState,
+    FactorId,
+    FactorType,
+    Method,
+    Purpose,
+    RecoveryId,
+    Role,
+)
+
+
+class LoginDecided(Event):
+    type = "login.decided"
+
+    purpose: Purpose
+    decision: Decision
+    reason: str
+    challenge_id: ChallengeId | None = None
+    expires_at: dt.datetime | None = None
+    deadline: dt.datetime | None = None
+    ip: str | None = None
+
+
+class ChallengeEvent(Event):
+    """What all events of a challenge say."""
+
+    challenge_id: ChallengeId
+    purpose: Purpose
+
+
+class ChallengeIssued(ChallengeEvent):
+    type = "challenge.issued"
+
+    expires_at: dt.datetime
+
+
+class ChallengeVerified(ChallengeEvent):
+    type = "challenge.verified"
+
+    method: Method
+    factor_id: FactorId | None = None
+    recovery_id: RecoveryId | None = None
+
+
+class ChallengeRejected(ChallengeEvent):
+    """A code was judged wrong, or was not judged because of a throttle."""
+
+    type = "challenge.rejected"
+
+    reason: str
+    factor_id: FactorId | None = None
+    attempts_left: int
+
+
+class ChallengeExhausted(ChallengeEvent):
+    type = "challenge.exhausted"
+
+
+class ChallengeExpired(ChallengeEvent):
+    type = "challenge.expired"
+
+
+class ChallengeCancelled(ChallengeEvent):
+    type = "challenge.cancelled"
+
+    reason: str
+
+
+class ChallengeRedeemed(ChallengeEvent):
+    type = "challenge.redeemed"
+
+
+class CodeEvent(Event):
+    """What all events of a code's delivery say; `destination` is masked."""
+
+    delivery_id: DeliveryId
+    channel: Channel
+    destination: str
+    challenge_id: ChallengeId | None = None
+    factor_id: FactorId | None = None
+
+
+class CodeSent(CodeEvent):
+    type = "code.sent"
+
+
+class CodeDelivered(CodeEvent):
+    type = "code.delivered"
+
+
+class CodeUndeliverable(CodeEvent):
+    type = "code.undeliverable"
+
+    reason: str
+
+
+class CodeExpired(CodeEvent):
+    """The code's time was over before a provider took it: it was never sent."""
+
+    type = "code.expired"
+
+
+class NotificationEvent(Event):
+    """What all events of another notification's delivery say; `destination` is masked."""
+
+    delivery_id: DeliveryId
+    notification: str
+    channel: Channel
+    destination: str
+    recovery_id: RecoveryId | None = None
+
+
+class NotificationSent(NotificationEvent):
+    type = "notification.sent"
+
+
+class NotificationDelivered(NotificationEvent):
+    type = "notification.delivered"
+
+
+class NotificationUndeliverable(NotificationEvent):
+    type = "notification.undeliverable"
+
+    reason: str
+
+
+class NotificationExpired(NotificationEvent):
+    type = "notification.expired"
+
+
+class FactorEvent(Event):
+    """What all events of a factor say."""
+
+    factor_id: FactorId
+    factor_type: FactorType
+
+
+class FactorEnrolled(FactorEvent):
+    """A pending factor was made."""
+
+    type = "factor.enrolled"
+
+
+class FactorConfirmed(FactorEvent):
+    type = "factor.confirmed"
+
+    is_first: bool
+
+
+class FactorExpired(FactorEvent):
+    type = "factor.expired"
+
+
+class FactorRevoked(FactorEvent):
+    type = "factor.revoked"
+
+    reason: str
+    is_last: bool
+
+
+class FactorSuspended(FactorEvent):
+    type = "factor.suspended"
+
+    reason: str
+
+
+class BackupCodesGenerated(Event):
+    type = "backup_codes.generated"
+
+    count: int
+
+
+class BackupCodesUsed(Event):
+    type = "backup_codes.used"
+
+    codes_left: int
+
+
+class BackupCodesLow(Event):
+    type = "backup_codes.low"
+
+    codes_left: int
+
+
+class TrustedDeviceAdded(Event):
+    type = "trusted_device.added"
+
+    device_id: DeviceId
+    expires_at: dt.datetime
+
+
+class TrustedDeviceRevoked(Event):
+    type = "trusted_device.revoked"
+
+    device_id: DeviceId
+    reason: str
+
+
+class RecoveryEvent(Event):
+    """What all events of a recovery request say."""
+
+    recovery_id: RecoveryId
+
+
+class RecoveryRequested(RecoveryEvent):
+    type = "recovery.requested"
+
+
+class RecoveryWaiting(RecoveryEvent):
+    type = "recovery.waiting"
+
+    ready_at: dt.datetime
+
+
+class RecoveryCancelled(RecoveryEvent):
+    type = "recovery.cancelled"
+
+    reason: str
+
+
+class RecoveryExecuted(RecoveryEvent):
+    type = "recovery.executed"
+
+    revoked_factors: int
+
+
+class RecoveryDenied(RecoveryEvent):
+    type = "recovery.denied"
+
+    reason: str
+
+
+class RecoveryExpired(RecoveryEvent):
+    type = "recovery.expired"
+
+
+class RecoverySuperseded(RecoveryEvent):
+    type = "recovery.superseded"
+
+
+class RecoveryAttack(RecoveryEvent):
+    """Somebody who is not the owner asked for it: the owner said "this was not me"."""
+
+    type = "recovery.attack"
+
+
+class EnforcementStarted(Event):
+    type = "enforcement.started"
+
+    deadline: dt.datetime | None = None
+
+
+class EnforcementReminded(Event):
+    type = "enforcement.reminded"
+
+    stage: str
+    deadline: dt.datetime
+
+
+class EnforcementSatisfied(Event):
+    type = "enforcement.satisfied"
+
+
+class EnforcementLockedOut(Event):
+    type = "enforcement.locked_out"
+
+    deadline: dt.datetime
+
+
+class EnforcementUnlocked(Event):
+    type = "enforcement.unlocked"
+
+    until: dt.datetime | None = None
+    reason: str
+
+
+class SessionsShouldEnd(Event):
+    type = "sessions.should_end"
+
+    reason: str
+
+
+class AccountReset(Event):
+    type = "account.reset"
+
+    reason: str
+
+
+class AccountUpserted(Event):
+    """An account as it is now, without its contacts."""
+
+    type = "account.upserted"
+
+    role: Role
+    is_active: bool
+    is_sso: bool
+    is_new: bool = False
+    changed: tuple[str, ...] = ()
+    state: EnforcementState | None = None
+
+
+class AccountPasswordChanged(Event):
+    type = "account.password_changed"
+
+    changed_at: dt.datetime
+
+
+class PolicyChanged(Event):
+    type = "policy.changed"
+
+    version: int
+    policy: Policy
+
+
+class ClockMoved(Event):
+    """A sandbox tenant's clock went forward."""
+
+    type = "sandbox.clock_moved"
+
+    advance_seconds: int
+
+
+class TenantCreated(Event):
+    type = "tenant.created"
+
+    name: str
+    is_sandbox: bool
+
+
+class TenantChanged(Event):
+    type = "tenant.changed"
+
+    changed: tuple[str, ...]
+
+
+class TenantSuspended(Event):
+    type = "tenant.suspended"
+
+
+class ApiKeyCreated(Event):
+    type = "api_key.created"
+
+    key_id: str
+    scopes: tuple[str, ...]
+
+
+class ApiKeyRevoked(Event):
+    type = "api_key.revoked"
+
+    key_id: str
+
+
+class AuditHead(Event):
+    """A signed head of a tenant's chain: whoever keeps it can prove that nothing before it was cut off."""
+
+    type = "audit.head"
+
+    seq: int
+    hash: str
+    signed_at: dt.datetime
+    key_id: str
+    signature: str

@@ -1,0 +1,149 @@
+"""Everything that a person may be told by mail or SMS, and what each text needs to know.
+
+The words are the notifier's (`services/notifier/templates`); a test there shows that a text uses these parameters and
+nothing else. Adding one: a name and a model here, a folder of templates in every language.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from shared.contracts.types import FactorType, Purpose, Value
+
+DEFAULT_COLOUR = "#1f4e79"
+
+# One line and no control characters: a name goes into a subject, where a line break would start another header.
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{1,80}$")]
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]  # goes into a style attribute
+Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"']{1,2000}$")]
+Domain = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+Count = Annotated[int, Field(ge=0, le=100_000)]
+
+
+class Notification(enum.StrEnum):
+    """The name of a text; also its folder among the templates."""
+
+    CODE = "code"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    FACTOR_SUSPENDED = "factor_suspended"
+    BACKUP_CODES_GENERATED = "backup_codes_generated"
+    BACKUP_CODE_USED = "backup_code_used"
+    BACKUP_CODES_LOW = "backup_codes_low"
+    TRUSTED_DEVICE_ADDED = "trusted_device_added"
+    RECOVERY_WAITING = "recovery_waiting"
+    RECOVERY_HALF_TIME = "recovery_half_time"
+    RECOVERY_LAST_HOUR = "recovery_last_hour"
+    RECOVERY_EXECUTED = "recovery_executed"
+    RECOVERY_CANCELLED = "recovery_cancelled"
+    ENFORCEMENT_STARTED = "enforcement_started"
+    ENFORCEMENT_REMINDER = "enforcement_reminder"
+    LOCKED_OUT = "locked_out"
+    UNLOCKED = "unlocked"
+    ACCOUNT_RESET = "account_reset"
+    ADDRESS_CHANGED = "address_changed"
+    FAILED_ATTEMPTS = "failed_attempts"
+
+
+class Notice(Value):
+    """What every text may say: who writes, in which colour, when it happened, and where to say "this was not me"."""
+
+    tenant_name: Line
+    tenant_colour: Colour = DEFAULT_COLOUR
+    happened_at: AwareDatetime | None = None
+    not_me_url: Link | None = Field(default=None, repr=False)
+
+
+class Code(Notice):
+    """A one-time code. `domain` binds it to the site it is typed on; `minutes` is how long it lives."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$")] = Field(repr=False)
+    minutes: Annotated[int, Field(ge=1, le=1440)]
+    domain: Domain
+    purpose: Purpose
+
+
+class FactorChange(Notice):
+    """A second factor came, went or was suspended; which kind, and the name that its owner gave it."""
+
+    factor_type: FactorType | None = None
+    factor_name: Line | None = None
+
+
+class BackupCodes(Notice):
+    """Something about backup codes; `left` is how many are good now."""
+
+    left: Count | None = None
+
+
+class TrustedDeviceAdded(Notice):
+    """A browser will not be asked for a code until `trusted_until`."""
+
+    device_name: Line | None = None
+    trusted_until: AwareDatetime | None = None
+
+
+class RecoveryWaiting(Notice):
+    """A lost device was reported; at `happens_at`, `hours` from the request, two-factor sign-in goes off."""
+
+    happens_at: AwareDatetime
+    hours: Annotated[int, Field(ge=1, le=24 * 30)]
+    cancel_url: Link = Field(repr=False)
+
+
+class RecoveryPending(Notice):
+    """The same request again, while there is time to cancel it."""
+
+    happens_at: AwareDatetime
+    cancel_url: Link = Field(repr=False)
+
+
+class EnforcementStarted(Notice):
+    """A second factor will be required from `deadline`, which is `days` away."""
+
+    deadline: AwareDatetime
+    days: Annotated[int, Field(ge=0, le=3650)]
+
+
+class EnforcementReminder(Notice):
+    """The deadline comes nearer; `left` is the time until then."""
+
+    deadline: AwareDatetime
+    left: Annotated[dt.timedelta, Field(ge=dt.timedelta(0))]
+
+
+class FailedAttempts(Notice):
+    """Somebody passed the first factor and then typed `attempts` wrong codes."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
+PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
+    {
+        Notification.CODE: Code,
+        Notification.FACTOR_ADDED: FactorChange,
+        Notification.FACTOR_REMOVED: FactorChange,
+        Notification.FACTOR_SUSPENDED: FactorChange,
+        Notification.BACKUP_CODES_GENERATED: BackupCodes,
+        Notification.BACKUP_CODE_USED: BackupCodes,
+        Notification.BACKUP_CODES_LOW: BackupCodes,
+        Notification.TRUSTED_DEVICE_ADDED: TrustedDeviceAdded,
+        Notification.RECOVERY_WAITING: RecoveryWaiting,
+        Notification.RECOVERY_HALF_TIME: RecoveryPending,
+        Notification.RECOVERY_LAST_HOUR: RecoveryPending,
+        Notification.RECOVERY_EXECUTED: Notice,
+        Notification.RECOVERY_CANCELLED: Notice,
+        Notification.ENFORCEMENT_STARTED: EnforcementStarted,
+        Notification.ENFORCEMENT_REMINDER: EnforcementReminder,
+        Notification.LOCKED_OUT: Notice,
+        Notification.UNLOCKED: Notice,
+        Notification.ACCOUNT_RESET: Notice,
+        Notification.ADDRESS_CHANGED: Notice,
+        Notification.FAILED_ATTEMPTS: FailedAttempts,
+    }
+)
+"""The model of each notification's parameters."""

@@ -1,0 +1,334 @@
+"""What a deciding service answers the gateway: data, or a refusal. On the way it is sealed as a whole."""
+
+import datetime as dt
+import enum
+
+from shared.contracts.policy import Policy
+from shared.contracts.types import (
+    ChallengeId,
+    ChallengeState,
+    Channel,
+    Decision,
+    DeliveryId,
+    DeliveryState,
+    DeviceId,
+    EnforcementState,
+    FactorId,
+    FactorState,
+    FactorType,
+    Method,
+    Purpose,
+    RecoveryId,
+    RecoveryState,
+    Role,
+    Value,
+)
+
+
+class RefusalCode(enum.StrEnum):
+    """Why a request was not done. The gateway has one problem document for each (`services/gateway/problems.py`)."""
+
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    ACCOUNT_INACTIVE = "account_inactive"
+    ALREADY_ANSWERED = "already_answered"  # the answer held a secret, whose ten minutes are over
+    CHALLENGE_NOT_FOUND = "challenge_not_found"
+    CHALLENGE_NOT_OPEN = "challenge_not_open"  # verified, redeemed or cancelled already
+    CHALLENGE_EXPIRED = "challenge_expired"
+    CHALLENGE_EXHAUSTED = "challenge_exhausted"
+    CLOCK_OFF = "clock_off"  # right code of another time; `minutes_off`
+    CODE_ALREADY_USED = "code_already_used"
+    CODE_WRONG = "code_wrong"  # `attempts_left`
+    CODE_MALFORMED = "code_malformed"  # could not be opened or has another form; counts as no attempt
+    DEVICE_NOT_FOUND = "device_not_found"
+    EMAIL_NOT_VERIFIED = "email_not_verified"
+    FACTOR_NOT_FOUND = "factor_not_found"
+    FACTOR_NOT_OFFERED = "factor_not_offered"
+    FACTOR_NOT_PENDING = "factor_not_pending"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    INTERNAL_ERROR = "internal_error"
+    KEY_MISSING = "key_missing"  # a key ring lacks a key: 503, never "no second factor"
+    LAST_FACTOR_REQUIRED = "last_factor_required"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NO_BACKUP_CODES = "no_backup_codes"
+    NO_MAILBOX = "no_mailbox"
+    NOT_A_SANDBOX = "not_a_sandbox"
+    NOT_LOCKED_OUT = "not_locked_out"
+    PROOF_REQUIRED = "proof_required"
+    RECOVERY_NOT_FOUND = "recovery_not_found"
+    RECOVERY_NOT_OFFERED = "recovery_not_offered"
+    RECOVERY_OVER = "recovery_over"  # executed, cancelled, denied or expired already
+    SIGNATURE_WRONG = "signature_wrong"
+    THROTTLED = "throttled"  # `retry_after_seconds`
+    TOO_MANY_CHALLENGES = "too_many_challenges"
+    TOO_MANY_FACTORS = "too_many_factors"
+    TOO_MANY_RECOVERIES = "too_many_recoveries"
+    TOO_MANY_SENDS = "too_many_sends"
+    TOO_SOON = "too_soon"  # `retry_after_seconds`
+    UNAVAILABLE = "unavailable"  # the deciding service cannot reach its database
+
+
+class Refusal(Value):
+    """A refusal and the figures that help the person on."""
+
+    code: RefusalCode
+    detail: str | None = None  # in addition to the problem's own text; no input is echoed
+    attempts_left: int | None = None
+    retry_after_seconds: int | None = None
+    next_send_at: dt.datetime | None = None
+    minutes_off: int | None = None
+
+
+class OfferedFactor(Value):
+    """A factor as a challenge offers it. `factor_id` None: the account's verified mailbox."""
+
+    factor_id: FactorId | None
+    type: FactorType
+    name: str
+    destination: str | None = None  # masked
+    next_send_at: dt.datetime | None = None
+
+
+class ChallengeView(Value):
+    """A challenge as its tenant sees it."""
+
+    id: ChallengeId
+    account_id: str
+    purpose: Purpose
+    state: ChallengeState
+    factors: tuple[OfferedFactor, ...]
+    has_backup_codes: bool = False
+    attempts_left: int
+    sends_left: int
+    next_send_at: dt.datetime | None = None
+    expires_at: dt.datetime
+    sent_to: FactorId | None = None  # the factor whose code is on its way
+
+
+class LoginAnswer(Value):
+    """May the account in."""
+
+    decision: Decision
+    reason: str
+    challenge: ChallengeView | None = None
+    deadline: dt.datetime | None = None
+    notice: str | None = None
+    assertion: str | None = None  # JWT, when a trusted device stood in for the code
+
+
+class TrustedDeviceToken(Value):
+    """A new trust: the token is shown once."""
+
+    id: DeviceId
+    token: str
+    expires_at: dt.datetime
+
+
+class VerifyAnswer(Value):
+    """The code was right."""
+
+    method: Method
+    amr: tuple[str, ...]
+    assertion: str | None = None  # JWT, EdDSA, 60 s; None: a mailbox was proved, which is no login
+    trusted_device: TrustedDeviceToken | None = None
+    backup_codes_left: int | None = None
+
+
+class FactorView(Value):
+    """A factor as its tenant sees it."""
+
+    id: FactorId
+    type: FactorType
+    state: FactorState
+    name: str
+    destination: str | None = None  # masked
+    created_at: dt.datetime
+    expires_at: dt.datetime | None = None
+    confirmed_at: dt.datetime | None = None
+    last_used_at: dt.datetime | None = None
+    next_send_at: dt.datetime | None = None
+
+
+class TotpSetup(Value):
+    """What an authenticator needs: base32 seed, and the otpauth URI that holds it."""
+
+    seed: str
+    uri: str
+
+
+class EnrolmentAnswer(Value):
+    """A pending factor."""
+
+    factor: FactorView
+    totp: TotpSetup | None = None
+
+
+class ConfirmationAnswer(Value):
+    """A factor is active now."""
+
+    factor: FactorView
+    backup_codes: tuple[str, ...] | None = None  # the first factor brings ten
+    assertion: str | None = None  # enrolled inside a login: the confirmation is its proof
+
+
+class BackupCodesStatus(Value):
+    """How many codes there are, and whether the person said that they are saved."""
+
+    codes_left: int
+    generated_at: dt.datetime | None = None
+    acknowledged_at: dt.datetime | None = None
+
+
+class BackupCodesAnswer(Value):
+    """Ten codes, shown once."""
+
+    backup_codes: tuple[str, ...]
+
+
+class TrustedDeviceView(Value):
+    """A trusted device, without its token."""
+
+    id: DeviceId
+    name: str
+    created_at: dt.datetime
+    expires_at: dt.datetime
+    last_used_at: dt.datetime | None = None
+
+
+class SecurityView(Value):
+    """What an account has enrolled, and what holds it back."""
+
+    factors: tuple[FactorView, ...]
+    backup_codes: BackupCodesStatus
+    trusted_devices: tuple[TrustedDeviceView, ...]
+    throttled_until: dt.datetime | None = None
+
+
+class RevokedDevices(Value):
+    """How many trusts were ended."""
+
+    revoked: int
+
+
+class EnforcementView(Value):
+    """Where an account stands with the policy now."""
+
+    state: EnforcementState
+    deadline: dt.datetime | None = None
+    exempt_until: dt.datetime | None = None
+
+
+class AccountView(Value):
+    """An account as policy knows it."""
+
+    account_id: str
+    role: Role
+    email: str | None = None  # masked
+    email_verified: bool = False
+    phone: str | None = None  # masked
+    locale: str
+    time_zone: str
+    sso: bool
+    active: bool
+    version: int | None = None
+    created_at: dt.datetime
+    enforcement: EnforcementView
+
+
+class AccountsPage(Value):
+    """A page of accounts."""
+
+    accounts: tuple[AccountView, ...]
+    has_more: bool
+
+
+class PolicyView(Value):
+    """A tenant's policy and its version."""
+
+    version: int
+    policy: Policy
+    updated_at: dt.datetime | None = None
+
+
+class RecoveryView(Value):
+    """A recovery request."""
+
+    id: RecoveryId
+    state: RecoveryState
+    requested_at: dt.datetime
+    ready_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    end_reason: str | None = None
+    challenge_id: ChallengeId | None = None  # proves the mailbox, while the state is `draft`
+    mailbox: str | None = None  # masked
+
+
+class ClockView(Value):
+    """A sandbox tenant's time."""
+
+    now: dt.datetime
+    offset_seconds: int
+
+
+class DeliveryView(Value):
+    """One delivery as its tenant sees it; `destination` is masked."""
+
+    id: DeliveryId
+    channel: Channel
+    notification: str
+    destination: str
+    state: DeliveryState
+    reason: str | None = None
+    queued_at: dt.datetime
+    ended_at: dt.datetime | None = None
+
+
+class DeliveriesView(Value):
+    """Deliveries, oldest first."""
+
+    deliveries: tuple[DeliveryView, ...]
+
+
+class SandboxMessage(Value):
+    """A message as its person would have seen it."""
+
+    id: DeliveryId
+    account_id: str
+    channel: Channel
+    notification: str
+    to: str
+    subject: str | None = None
+    text: str
+    code: str | None = None
+    sent_at: dt.datetime
+
+
+class SandboxMessages(Value):
+    """Messages, oldest first."""
+
+    messages: tuple[SandboxMessage, ...]
+    has_more: bool
+
+
+class ReceiptAnswer(Value):
+    """A provider's report was taken in, or was known already."""
+
+    is_new: bool
+
+
+class Entry(Value):
+    """One entry of the audit log, its payload opened; `event` None: erased or past retention."""
+
+    seq: int
+    id: str
+    type: str
+    at: dt.datetime
+    account_id: str | None
+    actor: str | None
+    event: dict[str, object] | None
+
+
+class EntriesAnswer(Value):
+    """A page of the audit log."""
+
+    entries: tuple[Entry, ...]
+    has_more: bool

@@ -1,0 +1,1 @@
+"""Key rings, sealed fields, keyed digests, data keys. The one cipher, the one digest, the one comparer."""

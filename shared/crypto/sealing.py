@@ -1,0 +1,113 @@
+"""Sealed values: AES-256-GCM (NIST SP 800-38D), bound to where they belong by additional data.
+
+A sealed text is ``v1.<key id>.<base64url of nonce and ciphertext>``. The additional data is
+``v1|tenant|account|purpose|record|field``: a value moved to another row, tenant or purpose does not open.
+"""
+
+import base64
+import binascii
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from shared.crypto.keyring import KeyRing
+from shared.secret import Secret
+
+_NONCE_BYTES = 12
+_VERSION = "v1"
+
+
+class BrokenSeal(Exception):
+    """The value was not sealed by us, not for this place, or was changed on the way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a sealed value belongs. No part holds a bar."""
+
+    tenant_id: UUID
+    account_id: str = ""
+    purpose: str
+    record: str = ""
+    field: str
+
+    def additional_data(self) -> bytes:
+        """``v1|tenant|account|purpose|record|field``; bars inside a part are escaped so that parts cannot shift."""
+        parts = (str(self.tenant_id), self.account_id, self.purpose, self.record, self.field)
+        return "|".join((_VERSION, *(part.replace("%", "%25").replace("|", "%7C") for part in parts))).encode()
+
+
+def encrypt(key: bytes, value: bytes, place: Place) -> bytes:
+    """Nonce and ciphertext under a raw 256-bit key."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, value, place.additional_data())
+
+
+def decrypt(key: bytes, blob: bytes, place: Place) -> bytes:
+    """The value back. Raises `BrokenSeal`."""
+    try:
+        return AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], place.additional_data())
+    except (InvalidTag, ValueError):
+        raise BrokenSeal(place.field) from None
+
+
+def seal_bytes(ring: KeyRing, value: bytes, place: Place) -> str:
+    """Seal with the ring's active key."""
+    blob = base64.urlsafe_b64encode(encrypt(ring.active, value, place)).decode()
+    return f"{_VERSION}.{ring.active_id}.{blob}"
+
+
+def open_bytes(ring: KeyRing, sealed: str, place: Place) -> bytes:
+    """Open with the key that the text names. Raises `BrokenSeal` or, for a key we do not hold, `UnknownKey`."""
+    try:
+        version, key_id, text = sealed.split(".")
+        blob = base64.urlsafe_b64decode(text)
+    except (ValueError, binascii.Error):
+        raise BrokenSeal(place.field) from None
+    if version != _VERSION:
+        raise BrokenSeal(place.field)
+    return decrypt(ring.key(key_id), blob, place)
+
+
+def seal(ring: KeyRing, value: Secret[str], place: Place) -> str:
+    """Seal a text."""
+    return seal_bytes(ring, value.reveal().encode(), place)
+
+
+def unseal(ring: KeyRing, sealed: str, place: Place) -> Secret[str]:
+    """Open a text. Raises `BrokenSeal`, `UnknownKey`."""
+    return Secret(open_bytes(ring, sealed, place).decode())
+
+
+def contact_place(tenant_id: UUID, account_id: str, channel: str) -> Place:
+    """The place of an address or number.
+
+    The same wherever it is stored: it travels sealed from the gateway through accounts, factors and commands to the
+    notifier, and nobody between opens it.
+    """
+    return Place(tenant_id=tenant_id, account_id=account_id, purpose="contact", field=channel)
+
+
+def typed_place(tenant_id: UUID, record: str, field: str) -> Place:
+    """The place of what a person typed into a request: a code, a token."""
+    return Place(tenant_id=tenant_id, purpose="typed", record=record, field=field)
+
+
+def reply_place(tenant_id: UUID, scope: str, key: str) -> Place:
+    """The place of an answer to a request: the same for every repetition of it."""
+    return Place(tenant_id=tenant_id, purpose="reply", record=f"{scope} {key}", field="answer")
+
+
+def secret_param_place(tenant_id: UUID, account_id: str, delivery_id: UUID) -> Place:
+    """The place of the code inside a command to the notifier, and of the row it becomes."""
+    return Place(tenant_id=tenant_id, account_id=account_id, purpose="delivery", record=str(delivery_id), field="code")
+
+
+def sandbox_place(tenant_id: UUID, account_id: str, delivery_id: UUID) -> Place:
+    """The place of a sandbox tenant's message, which its developers may read."""
+    return Place(
+        tenant_id=tenant_id, account_id=account_id, purpose="sandbox", record=str(delivery_id), field="message"
+    )

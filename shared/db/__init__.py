@@ -1,0 +1,1 @@
+"""PostgreSQL: one role's pool, the unit of work with its outbox and inbox, locks, answers, migrations."""

@@ -1,0 +1,1 @@
+"""The health endpoints that every process has."""

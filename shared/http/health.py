@@ -1,0 +1,88 @@
+"""``/healthz`` (the process turns), ``/readyz`` (it can do its work), ``/metrics`` (Prometheus)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.db.connection import StoreUnavailable
+from shared.db.pool import Database
+from shared.messaging.bus import Bus
+from shared.observability.metrics import DEPENDENCY_UP
+
+PROBE_EVERY = 0.5  # seconds
+PROBE_TIMEOUT = 0.8  # seconds
+
+
+class Health:
+    """What is known of the process's dependencies, without asking them anew."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self.is_database_up = True
+        self.is_leaving = False
+
+    @property
+    def is_bus_up(self) -> bool:
+        """As the bus itself knows."""
+        return self._bus.is_up()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether work can be done here now."""
+        return self.is_database_up and self.is_bus_up and not self.is_leaving
+
+    async def watch(self) -> None:
+        """Probe the database until cancelled: a dependency known to be down is answered for at once."""
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT):
+                    await self._database.ping()
+                self.is_database_up = True
+            except (StoreUnavailable, TimeoutError):
+                self.is_database_up = False
+            DEPENDENCY_UP.labels(dependency="database").set(self.is_database_up)
+            DEPENDENCY_UP.labels(dependency="bus").set(self.is_bus_up)
+            await asyncio.sleep(PROBE_EVERY)
+
+
+HEALTH = web.AppKey("health", Health)
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """The event loop turns."""
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 when work can be done, else 503 and what is missing."""
+    health = request.app[HEALTH]
+    status = HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    state = {"database": health.is_database_up, "bus": health.is_bus_up, "leaving": health.is_leaving}
+    return web.json_response({"status": "ready" if health.is_ready else "not ready"} | state, status=status)
+
+
+async def metrics(_request: web.Request) -> web.Response:
+    """The process's metrics in Prometheus' text format."""
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@contextlib.asynccontextmanager
+async def serve_health(health: Health, host: str, port: int) -> AsyncIterator[None]:
+    """The three endpoints of a worker, on a port of its own."""
+    app = web.Application()
+    app[HEALTH] = health
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,55 @@
+"""structlog: one canonical line a message and a request; JSON when nobody watches, colours on a terminal."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
+from typing import TextIO
+
+import structlog
+
+_FORBIDDEN = frozenset({"code", "seed", "token", "key", "password", "secret", "destination", "email", "phone", "to"})
+"""Keys whose values are never written, whatever they hold: the last line of defence, not the first."""
+
+
+def configure_logging(level: str, *, service: str, stream: TextIO = sys.stderr) -> None:
+    """Set up structlog for the process. Called once, by `shared.process`."""
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            withhold,
+            describe_exception,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(name)s", force=True)
+
+
+def withhold(
+    _logger: object, _method: str, event: MutableMapping[str, object]
+) -> Mapping[str, object] | str | bytes | bytearray | tuple[object, ...]:
+    """Replace the values of keys that could hold a person's secret."""
+    for key in _FORBIDDEN & event.keys():
+        event[key] = "<withheld>"
+    return event
+
+
+def describe_exception(
+    _logger: object, _method: str, event: MutableMapping[str, object]
+) -> Mapping[str, object] | str | bytes | bytearray | tuple[object, ...]:
+    """An exception as its class and where it was raised. Never its text: a driver's may quote a row or an address."""
+    error = event.pop("error", None)
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)
+        event["error"] = type(error).__name__
+        event["at"] = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames[-6:]]
+    return event
