@@ -1,0 +1,82 @@
+"""The answers already given, by Idempotency-Key: a request sent twice is decided once.
+
+The row is written in the transaction of the decision, so there is none in flight that a crash could leave behind: the
+second request waits for the account's lock or on the unique key, then reads what the first one answered.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.db.connection import Connection
+
+ANSWER_LIFETIME = dt.timedelta(hours=24)
+SECRET_LIFETIME = dt.timedelta(minutes=10)  # of an answer that holds a secret; afterwards 409 `already_answered`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """An answer as it was given, sealed to the gateway; `reply` is None once its secret's time is over."""
+
+    tenant_id: UUID
+    scope: str
+    key: str
+    fingerprint: bytes
+    reply: bytes | None = field(repr=False)
+    holds_secret: bool = False
+
+
+async def load_answers(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) -> list[StoredAnswer]:
+    """The stored answers of these (tenant, scope, key); read after the account's lock."""
+    rows = await conn.fetch(
+        """
+        SELECT a.tenant_id, a.scope, a.key, a.fingerprint, a.holds_secret,
+               CASE WHEN a.holds_secret AND a.answered_at < now() - $4::interval THEN NULL ELSE a.reply END AS reply
+          FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (tenant_id, scope, key)
+          JOIN bus.answers AS a USING (tenant_id, scope, key)
+         WHERE a.answered_at >= now() - $5::interval
+        """,
+        [tenant_id for tenant_id, _, _ in keys],
+        [scope for _, scope, _ in keys],
+        [key for _, _, key in keys],
+        SECRET_LIFETIME,
+        ANSWER_LIFETIME,
+    )
+    return [StoredAnswer(**dict(row)) for row in rows]
+
+
+async def insert_answers(conn: Connection, answers: Sequence[StoredAnswer]) -> None:
+    """Store answers with the decisions that they tell. `UniqueViolation`: another request was faster; start again."""
+    await conn.execute(
+        """
+        INSERT INTO bus.answers AS a (tenant_id, scope, key, fingerprint, reply, holds_secret)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::boolean[])
+        """,
+        [answer.tenant_id for answer in answers],
+        [answer.scope for answer in answers],
+        [answer.key for answer in answers],
+        [answer.fingerprint for answer in answers],
+        [answer.reply for answer in answers],
+        [answer.holds_secret for answer in answers],
+    )
+
+
+async def purge_answers(conn: Connection, *, limit: int = 5_000) -> int:
+    """Delete answers whose time is over and blank the secrets of younger ones; returns how many were deleted."""
+    await conn.execute(
+        """
+        UPDATE bus.answers SET reply = ''::bytea
+         WHERE holds_secret AND reply <> ''::bytea AND answered_at < now() - $1::interval
+        """,
+        SECRET_LIFETIME,
+    )
+    status = await conn.execute(
+        """
+        DELETE FROM bus.answers
+         WHERE ctid = ANY (ARRAY(SELECT ctid FROM bus.answers WHERE answered_at < now() - $1::interval LIMIT $2))
+        """,
+        ANSWER_LIFETIME,
+        limit,
+    )
+    return int(status.split()[-1])

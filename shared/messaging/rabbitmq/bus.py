@@ -1,0 +1,149 @@
+"""`Bus` over RabbitMQ."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+import structlog
+from aiormq.exceptions import AMQPError
+
+from shared.messaging.bus import Outgoing, PublishOutcome, Receive
+from shared.messaging.rabbitmq import names
+from shared.messaging.rabbitmq.declare import ensure
+from shared.messaging.rabbitmq.envelope import outgoing_parcel
+from shared.messaging.rabbitmq.feed import Feed
+from shared.messaging.rabbitmq.handling import DeadHandling, RequestHandling, WorkHandling
+from shared.messaging.rabbitmq.link import HEARTBEAT, Link, is_cancelled_by_caller
+from shared.messaging.rabbitmq.parts import all_parts, exchange_parts
+from shared.messaging.rabbitmq.requester import Requester
+from shared.messaging.rabbitmq.sender import Sender
+from shared.messaging.topology import LANES, RETRY_DELAYS, Lane
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shared.messaging.rabbitmq.session import Session
+
+DRAIN_TIMEOUT = 25.0  # seconds for work in hand at the end; an orchestrator kills after 30
+CANCEL_TIMEOUT = 2.0  # seconds for a handler that did not end to roll back
+
+log = structlog.get_logger()
+
+
+class RabbitBus:
+    """Three links, to publish, to consume and to request: an alarm that stops publishers must not stop consumers."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        name: str,
+        lanes: Sequence[Lane] = LANES,
+        retry_delays: Sequence[dt.timedelta] = RETRY_DELAYS,
+    ) -> None:
+        """``urls``: the hosts of one broker; ``name``: this process, as the broker shows it."""
+        self._lanes = tuple(lanes)
+        self._parts = tuple(all_parts(lanes, retry_delays))
+        self._retry_delays = tuple(retry_delays)
+        self._sender = Sender(urls, name=f"{name} publish", needs=self._parts, heartbeat=HEARTBEAT)
+        self._requester = Requester(urls, name=f"{name} request", needs=tuple(exchange_parts(retry_delays)))
+        self._consuming = Link(urls, name=f"{name} consume", build=self._attach_all, heartbeat=HEARTBEAT)
+        self._feeds: list[Feed] = []
+        self._attaching = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Start to connect, and wait until the first attempt has ended. A broker that is down is no error here."""
+        self._sender.link.start()
+        self._requester.link.start()
+        await asyncio.gather(self._sender.link.wait_tried(), self._requester.link.wait_tried())
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: "TracebackType | None"
+    ) -> None:
+        try:
+            await self.stop_consuming()
+        finally:
+            await asyncio.gather(self._sender.link.close(), self._requester.link.close())
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
+        """See `Bus.publish`. With the link down or blocked all are `REFUSED` at once."""
+        return await self._sender.send_all([outgoing_parcel(each) for each in batch])
+
+    async def request(self, lane: str, outgoing: Outgoing) -> bytes:
+        """See `Bus.request`."""
+        return await self._requester.request(lane, outgoing)
+
+    async def consume(self, lane: Lane, receive: Receive) -> None:
+        """See `Bus.consume`. Waits for the first attempt to connect, no longer."""
+        if lane.is_request:
+            await self._add(Feed(names.queue_of(lane), lane, RequestHandling(receive, self._sender).handle))
+            return
+        work = WorkHandling(lane, receive, self._sender, self._retry_delays)
+        await self._add(Feed(names.queue_of(lane), lane, work.handle))
+        await self._add(Feed(names.solo_queue_of(lane), lane, work.handle_alone, workers=1, batch=1))
+
+    async def consume_dead(self, lanes: Sequence[Lane], receive: Receive) -> None:
+        """See `Bus.consume_dead`."""
+        handle = DeadHandling(receive, pause=self._retry_delays[0]).handle
+        for lane in lanes:
+            await self._add(Feed(names.dead_queue_of(lane), lane, handle, workers=1, is_dead=True))
+
+    async def stop_consuming(self) -> None:
+        """See `Bus.stop_consuming`. What was fetched and not begun goes back to its queues."""
+        stopped = await asyncio.gather(*(feed.stop() for feed in self._feeds))
+        workers = {worker for each in stopped for worker in each}
+        try:
+            if workers:
+                await _finish(workers)
+        finally:
+            await self._consuming.close()
+
+    def is_up(self) -> bool:
+        """Whether the links to publish and to request stand and are not blocked."""
+        return self._sender.link.is_up() and self._requester.link.is_up()
+
+    def is_consuming(self) -> bool:
+        """Whether every feed has its consumer; true without any."""
+        return not self._feeds or (self._consuming.is_up() and all(feed.is_attached() for feed in self._feeds))
+
+    async def _add(self, feed: Feed) -> None:
+        if feed.lane not in self._lanes:
+            raise ValueError(f"{feed.lane.name} is not in this bus's table of lanes")
+        feed.start()
+        self._feeds.append(feed)
+        self._consuming.start()
+        await self._consuming.wait_tried()
+        session = self._consuming.session  # with none, the link is building the next, and finds the feed in the list
+        if session is not None:
+            await self._attach_late(feed, session)
+
+    async def _attach_all(self, session: "Session") -> None:
+        await ensure(session, self._parts)
+        for feed in self._feeds:
+            await self._attach(feed, session)
+
+    async def _attach_late(self, feed: Feed, session: "Session") -> None:
+        try:
+            await self._attach(feed, session)
+        except asyncio.CancelledError:
+            if is_cancelled_by_caller():
+                raise
+            session.end("cancelled by the library")
+        except (AMQPError, TimeoutError, OSError, RuntimeError) as error:
+            session.end(type(error).__name__)  # the next session attaches all
+
+    async def _attach(self, feed: Feed, session: "Session") -> None:
+        async with self._attaching:
+            if not feed.is_attached_to(session):
+                await feed.attach(session)
+
+
+async def _finish(workers: set[asyncio.Task[None]]) -> None:
+    _, late = await asyncio.wait(workers, timeout=DRAIN_TIMEOUT)
+    for worker in late:
+        worker.cancel()
+    if late:
+        log.error("bus_not_drained", workers=len(late))
+        await asyncio.wait(late, timeout=CANCEL_TIMEOUT)

@@ -1,0 +1,146 @@
+"""Messages as AMQP carries them: properties and headers on the way out, `Incoming` on the way in."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from pamqp.commands import Basic
+
+from shared.clock import host_now
+from shared.messaging.bus import Exchange, Incoming, Outgoing
+from shared.messaging.rabbitmq import names
+
+if TYPE_CHECKING:
+    from aiormq.abc import DeliveredMessage
+
+TRANSIENT, PERSISTENT = 1, 2  # AMQP's delivery modes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One message with its address, ready for the wire."""
+
+    exchange: str
+    routing_key: str
+    body: bytes = field(repr=False)
+    properties: Basic.Properties
+    is_mandatory: bool = True  # comes back when no queue takes it
+
+
+def outgoing_parcel(outgoing: Outgoing) -> Parcel:
+    """A message for an exchange, kept on disk until it is done."""
+    properties = Basic.Properties(
+        message_id=str(outgoing.message_id), delivery_mode=PERSISTENT, headers=_outgoing_headers(outgoing)
+    )
+    return Parcel(
+        exchange=outgoing.exchange, routing_key=outgoing.routing_key, body=outgoing.body, properties=properties
+    )
+
+
+def request_parcel(lane: str, outgoing: Outgoing, *, left: float) -> Parcel:
+    """A question that is worth ``left`` seconds, to be answered to this channel."""
+    properties = Basic.Properties(
+        message_id=str(outgoing.message_id),
+        correlation_id=str(outgoing.message_id),
+        reply_to=names.REPLY_QUEUE,
+        expiration=str(max(1, int(left * 1000))),
+        delivery_mode=TRANSIENT,
+        headers=_outgoing_headers(outgoing),
+    )
+    return Parcel(exchange=Exchange.COMMANDS, routing_key=lane, body=outgoing.body, properties=properties)
+
+
+def reply_parcel(question: Incoming, reply_to: str, body: bytes) -> Parcel:
+    """An answer. Not mandatory: an asker that is gone is no fault of the topology."""
+    properties = Basic.Properties(correlation_id=str(question.message_id), delivery_mode=TRANSIENT)
+    return Parcel(
+        exchange=names.DEFAULT_EXCHANGE, routing_key=reply_to, body=body, properties=properties, is_mandatory=False
+    )
+
+
+def copy_parcel(
+    incoming: Incoming, exchange: str, routing_key: str, *, attempt: int | None = None, dead_reason: str | None = None
+) -> Parcel:
+    """The same message for another queue: same id, age and expiry.
+
+    The broker's own headers stay behind: 3.10 takes them for a cycle after some rounds, and drops the message.
+    """
+    headers: dict[str, Any] = {
+        **incoming.headers,
+        names.ATTEMPT: incoming.attempt if attempt is None else attempt,
+        names.FIRST_SEEN: incoming.first_seen_at.isoformat(),
+    }
+    if incoming.expires_at is not None:
+        headers[names.EXPIRES_AT] = incoming.expires_at.isoformat()
+    if dead_reason is not None:
+        headers[names.DEAD_REASON] = dead_reason
+    properties = Basic.Properties(message_id=str(incoming.message_id), delivery_mode=PERSISTENT, headers=headers)
+    return Parcel(exchange=exchange, routing_key=routing_key, body=incoming.body, properties=properties)
+
+
+def read(message: "DeliveredMessage", *, lane: str, is_dead: bool) -> Incoming:
+    """A delivery as the workers get it. Whatever strangers wrote into properties and headers, it does not raise."""
+    properties = message.header.properties
+    headers: Mapping[str, Any] = properties.headers or {}
+    attempt = headers.get(names.ATTEMPT)
+    return Incoming(
+        lane=lane,
+        message_id=_identity(properties.message_id, message.body),
+        body=message.body,
+        attempt=attempt if isinstance(attempt, int) and attempt > 0 else 0,
+        expires_at=_instant(headers.get(names.EXPIRES_AT)),
+        wants_reply=bool(properties.reply_to),
+        first_seen_at=_instant(headers.get(names.FIRST_SEEN)) or host_now(),
+        dead_reason=_dead_reason(headers) if is_dead else None,
+        headers={key: value for key, value in headers.items() if isinstance(value, str) and not _is_transports(key)},
+    )
+
+
+def deliveries_before(message: "DeliveredMessage") -> int:
+    """How often this queue delivered the message and never heard that it was done."""
+    count = (message.header.properties.headers or {}).get(names.DELIVERY_COUNT)
+    return count if isinstance(count, int) else 0
+
+
+def _outgoing_headers(outgoing: Outgoing) -> dict[str, Any]:
+    headers: dict[str, Any] = {**outgoing.headers, names.FIRST_SEEN: host_now().isoformat()}
+    if outgoing.expires_at is not None:
+        headers[names.EXPIRES_AT] = outgoing.expires_at.isoformat()
+    return headers
+
+
+def _is_transports(header: str) -> bool:
+    return header in names.OURS or header.startswith(names.BROKERS)
+
+
+def _identity(message_id: str | None, body: bytes) -> UUID:
+    """The message's id, or one made from what it is: redelivered, it must be the same again."""
+    try:
+        return UUID(message_id or "")
+    except ValueError:
+        return uuid5(NAMESPACE_OID, f"{message_id} {body.hex()}")
+
+
+def _instant(value: object) -> dt.datetime | None:
+    """An ISO 8601 instant with its offset; anything else counts as absent."""
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = dt.datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo is not None else None
+
+
+def _dead_reason(headers: Mapping[str, Any]) -> str | None:
+    """Ours where a handler gave one; else the broker's word: `rejected`, `delivery_limit`, `expired` or `maxlen`."""
+    reason = headers.get(names.DEAD_REASON)
+    if isinstance(reason, str):
+        return reason
+    match headers.get(names.DEATHS):
+        case [{"reason": str(word)}, *_]:
+            return word
+        case _:
+            return None

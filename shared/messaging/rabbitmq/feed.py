@@ -1,0 +1,169 @@
+"""A queue's deliveries, brought to workers that outlive the link they came over.
+
+The library cancels its own callback tasks when a connection is lost, in the middle of a transaction: its callback
+therefore does nothing but put the message down, and tasks of ours pick it up.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from aiormq.exceptions import AMQPError
+
+from shared.messaging.bus import Incoming
+from shared.messaging.rabbitmq.envelope import deliveries_before, read
+from shared.messaging.rabbitmq.sender import Line
+from shared.messaging.topology import Lane
+
+if TYPE_CHECKING:
+    from aiormq.abc import DeliveredMessage
+
+    from shared.messaging.rabbitmq.session import Session
+
+PREFETCH_MOST = 256  # messages in one process that another could have
+SETTLE_TIMEOUT = 5.0  # seconds to write an acknowledgement into a socket that does not drain
+CONSUME_TIMEOUT = 5.0  # seconds
+CANCEL_TIMEOUT = 3.0  # seconds
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message in hand, and the way to say what became of it."""
+
+    incoming: Incoming
+    tag: int
+    line: Line
+    reply_to: str | None
+    deliveries_before: int
+    stopping: asyncio.Event  # the feed takes no more
+
+    def is_stale(self) -> bool:
+        """Whether it is delivered again anyway, so that nobody needs to begin with it: its link is gone, or we go."""
+        return self.line.session.is_over() or self.stopping.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Hold it for a while, or until the feed stops."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+
+    async def ack(self) -> None:
+        """Take it off the queue. On a lost link nothing happens: it comes again, and the inbox knows it."""
+        await self._settle(self.line.channel.basic_ack(self.tag, wait=False))
+
+    async def reject(self, *, requeue: bool) -> None:
+        """Back into the queue or over to the dead letters. Not by ``nack``: on 4.3 that does not count deliveries."""
+        await self._settle(self.line.channel.basic_reject(self.tag, requeue=requeue, wait=False))
+
+    async def _settle(self, frame: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(SETTLE_TIMEOUT):
+                await frame
+        except TimeoutError:
+            self.line.session.end("an acknowledgement could not be written")
+        except (AMQPError, OSError, RuntimeError):
+            pass  # the link is lost
+
+
+Handle = Callable[[Sequence[Delivery]], Awaitable[None]]
+
+
+class Feed:
+    """One queue and its workers in this process."""
+
+    def __init__(
+        self,
+        queue: str,
+        lane: Lane,
+        handle: Handle,
+        *,
+        workers: int | None = None,
+        batch: int | None = None,
+        is_dead: bool = False,
+    ) -> None:
+        """``handle`` takes what has arrived, at most ``batch`` messages, and settles each."""
+        self.queue = queue
+        self.lane = lane
+        self.line: Line | None = None
+        self._handle = handle
+        self._workers = workers or lane.workers
+        self._batch = batch or lane.batch
+        self._is_dead = is_dead
+        self._tag: str | None = None
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()  # bounded by the prefetch
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the workers; they wait."""
+        self._tasks = [
+            asyncio.create_task(self._work(), name=f"worker {self.queue} {number}") for number in range(self._workers)
+        ]
+
+    async def attach(self, session: "Session") -> None:
+        """Consume on a fresh session, unless stopping. The channel is its own: nobody else's error closes it."""
+        if self._stopping.is_set():
+            return
+        channel = await session.open_channel(has_confirms=False)
+        line = Line(session, channel)
+
+        async def put_down(message: "DeliveredMessage") -> None:
+            self._arrived.put_nowait(self._delivery(message, line))
+
+        prefetch = min(self._workers * self._batch, PREFETCH_MOST)
+        await channel.basic_qos(prefetch_count=prefetch, timeout=CONSUME_TIMEOUT)
+        consumed = await channel.basic_consume(self.queue, put_down, timeout=CONSUME_TIMEOUT)
+        self._tag = consumed.consumer_tag
+        self.line = line
+
+    def is_attached(self) -> bool:
+        """Whether a consumer stands, as far as known."""
+        return self.line is not None and not self.line.session.is_over()
+
+    def is_attached_to(self, session: "Session") -> bool:
+        """Whether it stands on that session."""
+        return self.line is not None and self.line.session is session
+
+    async def stop(self) -> list[asyncio.Task[None]]:
+        """Take no more; what was not begun goes back with the channel. Returns the workers, to be waited for."""
+        self._stopping.set()
+        self._arrived.put_nowait(None)
+        if self.line is not None and self._tag is not None and self.is_attached():
+            with contextlib.suppress(AMQPError, TimeoutError, OSError, RuntimeError):
+                await self.line.channel.basic_cancel(self._tag, timeout=CANCEL_TIMEOUT)
+        return self._tasks
+
+    def _delivery(self, message: "DeliveredMessage", line: Line) -> Delivery:
+        return Delivery(
+            incoming=read(message, lane=self.lane.name, is_dead=self._is_dead),
+            tag=message.delivery_tag or 0,
+            line=line,
+            reply_to=message.header.properties.reply_to,
+            deliveries_before=deliveries_before(message),
+            stopping=self._stopping,
+        )
+
+    async def _work(self) -> None:
+        while batch := await self._collect():
+            try:
+                await self._handle(batch)
+            except Exception as error:  # noqa: BLE001  a bug below ends neither the worker nor strands its messages
+                log.error("settle_failed", queue=self.queue, error=type(error).__name__)
+                batch[0].line.session.end("settling failed")
+
+    async def _collect(self) -> list[Delivery]:
+        """Wait for one, then take along what is there already: nobody waits for a batch to fill. Empty: stop."""
+        while not self._stopping.is_set():
+            batch = [await self._arrived.get()]
+            while len(batch) < self._batch and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            fresh = [each for each in batch if each is not None and not each.is_stale()]
+            if fresh:
+                return fresh
+        self._arrived.put_nowait(None)  # for the next worker
+        return []

@@ -1,0 +1,78 @@
+"""One connection from its opening to its end. It is never repaired: `Link` makes another."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractConnection
+    from aiormq.abc import AbstractChannel as Channel
+    from aiormq.abc import AbstractConnection as Wire
+
+CLOSE_TIMEOUT = 2.0  # seconds; a peer that is gone does not answer the farewell
+
+
+class Session:
+    """A connection and its channels. The end of any of them, or of any consumer, is the end of the session."""
+
+    def __init__(self, connection: "AbstractConnection") -> None:
+        if connection.transport is None:
+            raise ConnectionError("lost before it was used")
+        self._connection = connection
+        self._wire: Wire = connection.transport.connection
+        self._channels: list[AbstractChannel] = []
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._wire.closing.add_done_callback(lambda _: self.end("connection closed"))
+
+    async def open_channel(self, *, has_confirms: bool) -> "Channel":
+        """A channel whose end ends the session. With confirms, an unroutable message raises at its publisher."""
+        channel = self._connection.channel(publisher_confirms=has_confirms, on_return_raises=has_confirms)
+        self._channels.append(channel)  # the library drops a channel that nobody holds
+        await channel.initialize()
+        raw = await channel.get_underlay_channel()
+        raw.closing.add_done_callback(lambda _: self.end("channel closed"))
+        raw.on_consumer_cancel_callbacks.add(self._consumer_cancelled)
+        return raw
+
+    async def open_scratch_channel(self) -> "Channel":
+        """A channel that may break without harm, to ask the broker what it will not forgive. The caller closes it."""
+        return await self._wire.channel(publisher_confirms=False)
+
+    def end(self, reason: str) -> None:
+        """Give the session up; the first reason stands."""
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def wait_ended(self) -> str:
+        """Wait for the end, and say why it came."""
+        return await asyncio.shield(self._ended)
+
+    def is_over(self) -> bool:
+        """Whether nothing more can be done on this session."""
+        return self._ended.done()
+
+    def is_blocked(self) -> bool:
+        """Whether the broker has said ``connection.blocked`` (RabbitMQ: memory or disk alarm).
+
+        The library keeps that to itself but for `ready()`, which waits while blocked: one step of it tells.
+        """
+        step = self._wire.ready()
+        try:
+            step.send(None)
+        except StopIteration:
+            return False
+        step.close()
+        return True
+
+    async def close(self) -> None:
+        """Say farewell, within `CLOSE_TIMEOUT`. Never raises but for the caller's own cancellation."""
+        self.end("closed here")
+        farewell = asyncio.ensure_future(self._connection.close())
+        done, late = await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
+        for task in late:
+            task.cancel()
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # retrieved: how a farewell failed is nobody's concern
+
+    def _consumer_cancelled(self, _frame: object) -> None:
+        self.end("consumer cancelled by the broker")
