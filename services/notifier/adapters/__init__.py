@@ -1,0 +1,1 @@
+"""What touches the world: mail servers, the SMS provider, the templates."""

@@ -1,0 +1,49 @@
+"""The notifier's composition root."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from services.notifier.adapters.renderer import Renderer
+from services.notifier.adapters.senders import open_live, open_sandbox
+from services.notifier.consumers import TABLE
+from services.notifier.deps import Deps
+from services.notifier.handlers.dispatch import dispatch
+from services.notifier.schedule import SCHEDULE
+from services.notifier.settings import NotifierSettings
+from shared.contracts.types import Channel
+from shared.messaging.consumer import Consumer
+from shared.process import Core, open_core
+from shared.schedule import run_schedule
+
+RINGS = ("seal.notifier", "seal.gateway")
+
+
+@contextlib.asynccontextmanager
+async def serve(settings: NotifierSettings) -> AsyncIterator[Core]:
+    """Run the notifier for the length of the block."""
+    async with (
+        open_live(settings) as live,
+        open_sandbox(settings) as sandbox,
+        open_core(settings, name="notifier", rings=RINGS) as core,
+    ):
+        deps = Deps(
+            database=core.database,
+            relay=core.relay,
+            seal=core.ring("seal.notifier"),
+            renderer=Renderer(),
+            live=live,
+            sandbox=sandbox,
+            wake={channel: asyncio.Event() for channel in Channel},
+            public_url=settings.public_url,
+            domain=settings.domain,
+        )
+        answers = core.ring("seal.gateway")
+        consumer = Consumer(
+            table=TABLE, deps=deps, database=core.database, bus=core.bus, relay=core.relay, answers=answers
+        )
+        await consumer.start()
+        for channel in Channel:
+            core.spawn(dispatch(channel, deps))
+        core.spawn(run_schedule(SCHEDULE, deps))
+        yield core

@@ -1,0 +1,31 @@
+"""What the notifier's handlers and duties may use."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.notifier.adapters.renderer import Renderer
+from services.notifier.adapters.senders import Senders
+from shared.contracts.types import Channel
+from shared.crypto.keyring import KeyRing
+from shared.db.pool import Database
+from shared.messaging.relay import Relay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """`wake` tells a channel's dispatcher that something was queued; it would find it by itself within a second."""
+
+    database: Database
+    relay: Relay
+    seal: KeyRing
+    renderer: Renderer
+    live: Senders
+    sandbox: Senders
+    wake: Mapping[Channel, asyncio.Event]
+    public_url: str
+    domain: str
+
+    def senders(self, *, is_sandbox: bool) -> Senders:
+        """The providers of a tenant's world."""
+        return self.sandbox if is_sandbox else self.live

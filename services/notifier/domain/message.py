@@ -1,0 +1,12 @@
+"""A message as it leaves: words only, no addresses."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedEmail:
+    """Subject (one line), plain text and HTML of one mail. Not printed: a code is in all three."""
+
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    html: str = field(repr=False)

@@ -1,0 +1,1 @@
+"""What the notifier does: queue, send, take in receipts."""

@@ -1,0 +1,72 @@
+"""Messages of sandbox tenants, for the developers who test their integration."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.db.connection import Connection
+
+KEEP = dt.timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxRow:
+    """A message, its content sealed to the notifier."""
+
+    tenant_id: UUID
+    delivery_id: UUID
+    account_id: str
+    channel: str
+    notification: str
+    content: str = field(repr=False)
+    sent_at: dt.datetime
+
+
+async def keep_message(conn: Connection, row: SandboxRow) -> None:
+    """Store what a sandbox's person was sent; a second send is the same message."""
+    await conn.execute(
+        """
+        INSERT INTO notifier.sandbox_messages (
+               tenant_id, delivery_id, account_id, channel, notification, content, sent_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT DO NOTHING
+        """,
+        row.tenant_id,
+        row.delivery_id,
+        row.account_id,
+        row.channel,
+        row.notification,
+        row.content,
+        row.sent_at,
+    )
+
+
+async def sandbox_messages(
+    conn: Connection, tenant_id: UUID, *, account_id: str | None, after: UUID | None, limit: int
+) -> Sequence[SandboxRow]:
+    """A page of messages in the order in which they were queued."""
+    rows = await conn.fetch(
+        """
+        SELECT tenant_id, delivery_id, account_id, channel, notification, content, sent_at
+          FROM notifier.sandbox_messages
+         WHERE tenant_id = $1 AND ($2::text IS NULL OR account_id = $2) AND ($3::uuid IS NULL OR delivery_id > $3)
+         ORDER BY delivery_id
+         LIMIT $4
+        """,
+        tenant_id,
+        account_id,
+        after,
+        limit,
+    )
+    return [SandboxRow(**dict(row)) for row in rows]
+
+
+async def purge_messages(conn: Connection) -> None:
+    """Forget what is older than a week; needs a transaction on work queues."""
+    await conn.execute("DELETE FROM notifier.sandbox_messages WHERE sent_at < now() - $1::interval", KEEP)
+
+
+async def is_sandbox(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether the tenant is a sandbox."""
+    return bool(await conn.fetchval("SELECT is_sandbox FROM gateway.tenant_profiles WHERE tenant_id = $1", tenant_id))

@@ -1,0 +1,54 @@
+"""The notifier's settings: where mail and SMS are handed in, for live tenants and for sandboxes."""
+
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from services.notifier.adapters.loopback import is_loopback
+from services.notifier.adapters.smtp import TlsMode
+from shared.settings import Environment, Settings
+
+
+class NotifierSettings(Settings):
+    """A channel without its address is off: its messages wait for an operator.
+
+    A sandbox tenant never reaches a provider. In development its messages may go to simulators on this machine.
+    """
+
+    public_url: str = "http://127.0.0.1:8080"
+    smtp_host: str | None = None
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_tls: TlsMode = TlsMode.STARTTLS
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_sender: str = "security@deskfactor.invalid"
+    smtp_ca_file: str | None = None
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_sender: str | None = None
+    twilio_url: str = "https://api.twilio.com"
+    sandbox_smtp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    sandbox_twilio_url: str | None = None
+
+    @property
+    def domain(self) -> str:
+        """The site on which codes are typed, for the last line of an SMS."""
+        return urlsplit(self.public_url).hostname or "localhost"
+
+    @model_validator(mode="after")
+    def _simulators_are_here(self) -> Self:
+        if self.sandbox_smtp_port is None and self.sandbox_twilio_url is None:
+            return self
+        if self.env is Environment.PRODUCTION:
+            raise ValueError("DESKFACTOR_SANDBOX_SMTP_PORT and DESKFACTOR_SANDBOX_TWILIO_URL are for development")
+        if self.sandbox_twilio_url and not is_loopback(urlsplit(self.sandbox_twilio_url).hostname or ""):
+            raise ValueError("DESKFACTOR_SANDBOX_TWILIO_URL must be on this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _twilio_is_whole(self) -> Self:
+        given = [self.twilio_account_sid, self.twilio_auth_token, self.twilio_sender]
+        if any(given) and not all(given):
+            raise ValueError("Twilio needs DESKFACTOR_TWILIO_ACCOUNT_SID, _AUTH_TOKEN and _SENDER")
+        return self

@@ -1,0 +1,1 @@
+"""What tests stand on: private servers, builders, a person with an authenticator."""
