@@ -1,13 +1,29 @@
 """The notifier's settings: where mail and SMS are handed in, for live tenants and for sandboxes."""
 
+import enum
+from ipaddress import ip_address
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from services.notifier.adapters.loopback import is_loopback
-from services.notifier.adapters.smtp import TlsMode
 from shared.settings import Environment, Settings
+
+
+class TlsMode(enum.StrEnum):
+    """How the connection is protected. Nothing is negotiated down: a server without STARTTLS is a fault."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, the only one that a secret may be sent to without TLS; names are not resolved."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class NotifierSettings(Settings):

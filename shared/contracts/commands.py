@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.contracts.envelope import Command
 from shared.contracts.notifications import Notification
-from shared.contracts.policy import Policy
+from shared.contracts.policy import WholePolicy
 from shared.contracts.types import (
     ChallengeId,
     Channel,
@@ -285,7 +285,7 @@ class PutPolicy(Request):
     type = "put_policy"
     lane = _POLICY_REQUESTS
 
-    policy: Policy
+    policy: WholePolicy
 
 
 class ReadPolicy(Request):
@@ -331,7 +331,7 @@ class CancelRecovery(Request):
     lane = _POLICY_REQUESTS
 
     recovery_id: RecoveryId
-    token: Sealed | None = None  # typed_place(tenant, recovery id, "token")
+    token: Sealed | None = None  # ring seal.policy, typed_place(tenant, recovery id, "token")
     is_attack: bool = False
 
 

@@ -6,7 +6,7 @@ The envelope says whose, who, when and why; here is what. No code, no seed, no f
 import datetime as dt
 
 from shared.contracts.envelope import Event
-from shared.contracts.policy import Policy
+from shared.contracts.policy import WholePolicy
 from shared.contracts.types import (
     ChallengeId,
     Channel,
@@ -323,7 +323,7 @@ class PolicyChanged(Event):
     type = "policy.changed"
 
     version: int
-    policy: Policy
+    policy: WholePolicy
 
 
 class ClockMoved(Event):

@@ -4,7 +4,7 @@ import datetime as dt
 import enum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, model_validator
 
 from shared.contracts.types import FactorType, Role, Value
 
@@ -90,3 +90,11 @@ class Policy(Value):
         if self.after_grace is not None:
             return self.after_grace
         return AfterGrace.LOCK_OUT if self.grace_until is None else AfterGrace.ENROL
+
+
+def _whole(policy: Policy) -> dict[str, object]:
+    return policy.model_dump(mode="json")
+
+
+WholePolicy = Annotated[Policy, PlainSerializer(_whole, return_type=dict[str, object])]
+"""A policy in a message. A message leaves out what is None, but here None says something: `grace_days` is 7 unless said."""

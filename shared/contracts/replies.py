@@ -239,6 +239,7 @@ class AccountsPage(Value):
 
     accounts: tuple[AccountView, ...]
     has_more: bool
+    next_after: str | None = None  # where the next page starts; with a state, a page may hold fewer than asked for
 
 
 class PolicyView(Value):

@@ -47,7 +47,7 @@ class _Discarded(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Item:
     """A message, decoded, and its place in the batch."""
 

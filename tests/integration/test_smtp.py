@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from services.cli.simulators.mailbox import Mailbox, Phase
-from services.notifier.adapters.smtp import SmtpSender, SmtpSettings, TlsMode
+from services.notifier.adapters.smtp import SmtpSender, SmtpSettings
 from services.notifier.domain.delivery import Accepted, Misconfigured, Refused, SendOutcome, Unknown
 from services.notifier.domain.message import RenderedEmail
+from services.notifier.settings import TlsMode
 from shared.secret import Secret
 from tests.support.certificates import self_signed
 

@@ -15,9 +15,7 @@ async def new_tenant(dsn: str, *, is_sandbox: bool = True, name: str = "Acme Hel
         await conn.execute(
             "INSERT INTO gateway.tenants (tenant_id, name, is_sandbox) VALUES ($1, $2, $3)", tenant_id, name, is_sandbox
         )
-        await conn.execute(
-            "INSERT INTO policy.clocks (tenant_id, is_sandbox) VALUES ($1, $2)", tenant_id, is_sandbox
-        )
+        await conn.execute("INSERT INTO policy.clocks (tenant_id, is_sandbox) VALUES ($1, $2)", tenant_id, is_sandbox)
     finally:
         await conn.close()
     return tenant_id

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from services.notifier.adapters.smtp import SmtpSender, SmtpSettings, TlsMode
+from services.notifier.adapters.smtp import SmtpSender, SmtpSettings
 from services.notifier.adapters.twilio_sms import TwilioSender, TwilioSettings
 from services.notifier.domain.delivery import Accepted, Misconfigured, SendOutcome
 from services.notifier.domain.message import RenderedEmail
-from services.notifier.settings import NotifierSettings
+from services.notifier.settings import NotifierSettings, TlsMode
 from shared.secret import Secret
 
 SMTP_DEADLINE: Final = dt.timedelta(seconds=60)  # RFC 5321, 4.5.3.2 allows more; a lease of 120 s does not

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime as dt
-import enum
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,24 +12,16 @@ from typing import Final, Self
 import aiosmtplib
 
 from services.notifier.adapters import mime
-from services.notifier.adapters.loopback import is_loopback
 from services.notifier.adapters.smtp_outcomes import Stage, outcome_of
 from services.notifier.domain.delivery import Accepted, Refused, SendOutcome, Unknown
 from services.notifier.domain.message import RenderedEmail
+from services.notifier.settings import TlsMode, is_loopback
 from shared.clock import host_now
 from shared.secret import Secret
 
 _MAILS_PER_CONNECTION: Final = 50  # many servers end a session after 100
 _QUIT_TIMEOUT: Final = 1.0  # seconds
 _QUEUED_AS: Final = re.compile(r"\bqueued as ([A-Za-z0-9-]{1,64})\b")
-
-
-class TlsMode(enum.StrEnum):
-    """How the connection is protected. Nothing is negotiated down: a server without STARTTLS is a fault."""
-
-    NONE = "none"
-    STARTTLS = "starttls"
-    TLS = "tls"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from twilio.rest import Client
 
-from services.notifier.adapters.loopback import is_loopback
 from services.notifier.adapters.twilio_codes import outcome_of
 from services.notifier.adapters.twilio_http import Answered, TwilioHttp, Unreadable
 from services.notifier.domain.delivery import Accepted, Misconfigured, Refused, SendOutcome, Unknown
+from services.notifier.settings import is_loopback
 from shared.secret import Secret
 
 _MESSAGING_SERVICE: Final = "MG"  # prefix of a messaging service's id; anything else is a number or a name

@@ -95,26 +95,18 @@ class Asker:
     ) -> None:
         """Store a request; a failure goes to who waits.
 
-        Tried twice, since a pool may hold sessions of a server that was restarted. The id of the row makes storing it
-        twice the same as once.
+        A connection lost meanwhile may have stored it: the message id makes asking again harmless.
         """
-        reason = "the lane is full"
-        for _ in range(2):
-            try:
-                is_stored = await self._store(
-                    request_id, lane, message, reply_to=self._owner.number, expires_at=expires_at
-                )
-            except StoreUnavailable:
-                reason = "the database does not answer"
-            except asyncpg.PostgresError as error:
-                log.error("request_refused", lane=lane, error=error)
-                reason = "the database refused the request"
-            else:
-                if is_stored:
-                    return
-                break
-        if not reply.done():  # the deadline was faster
-            reply.set_exception(Unavailable(reason))
+        try:
+            is_stored = await self._store(request_id, lane, message, reply_to=self._owner.number, expires_at=expires_at)
+            failure = None if is_stored else Unavailable("the lane is full")
+        except StoreUnavailable:
+            failure = Unavailable("the database does not answer")
+        except asyncpg.PostgresError as error:
+            log.error("request_refused", lane=lane, error=error)
+            failure = Unavailable("the database refused the request")
+        if failure is not None and not reply.done():  # done: the deadline was faster
+            reply.set_exception(failure)
 
     async def _store(
         self, request_id: UUID, lane: str, message: Outgoing, *, reply_to: int | None, expires_at: dt.datetime

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared.clock import host_now
 from shared.messaging.bus import Ack, Dead, Disposition, Incoming, Outgoing, Reply, Retry
 from shared.messaging.postgres_lanes.source import Claimed, Terms
 from shared.messaging.topology import REQUEST_LANE_LENGTH
@@ -58,7 +59,11 @@ class Requests:
         self._terms = terms
 
     async def claim(self, at_most: int) -> list[Claimed]:
-        """Requests that nobody has and that have not expired."""
+        """Requests that nobody has and that have not expired.
+
+        By two clocks: what was left when the request set out is counted from its arrival, so its way is not in it. The
+        sweep takes those that are dropped here.
+        """
         async with self._terms.database.connection() as conn:
             rows = await conn.fetch(
                 """
@@ -70,7 +75,8 @@ class Requests:
                 at_most,
                 self._terms.owner.of_leases,
             )
-        return sorted((_claimed(row) for row in rows), key=lambda each: each.id)
+        now = host_now()
+        return sorted((_claimed(row) for row in rows if row["expires_at"] > now), key=lambda each: each.id)
 
     async def renew(self, held: Sequence[Claimed]) -> None:
         """Nothing to do: the end of a request's time ends its lease."""

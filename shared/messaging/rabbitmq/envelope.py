@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from pamqp.commands import Basic
+from aiormq import spec
 
 from shared.clock import host_now
 from shared.messaging.bus import Exchange, Incoming, Outgoing
@@ -25,13 +25,13 @@ class Parcel:
     exchange: str
     routing_key: str
     body: bytes = field(repr=False)
-    properties: Basic.Properties
+    properties: spec.Basic.Properties
     is_mandatory: bool = True  # comes back when no queue takes it
 
 
 def outgoing_parcel(outgoing: Outgoing) -> Parcel:
     """A message for an exchange, kept on disk until it is done."""
-    properties = Basic.Properties(
+    properties = spec.Basic.Properties(
         message_id=str(outgoing.message_id), delivery_mode=PERSISTENT, headers=_outgoing_headers(outgoing)
     )
     return Parcel(
@@ -41,7 +41,7 @@ def outgoing_parcel(outgoing: Outgoing) -> Parcel:
 
 def request_parcel(lane: str, outgoing: Outgoing, *, left: float) -> Parcel:
     """A question that is worth ``left`` seconds, to be answered to this channel."""
-    properties = Basic.Properties(
+    properties = spec.Basic.Properties(
         message_id=str(outgoing.message_id),
         correlation_id=str(outgoing.message_id),
         reply_to=names.REPLY_QUEUE,
@@ -54,7 +54,7 @@ def request_parcel(lane: str, outgoing: Outgoing, *, left: float) -> Parcel:
 
 def reply_parcel(question: Incoming, reply_to: str, body: bytes) -> Parcel:
     """An answer. Not mandatory: an asker that is gone is no fault of the topology."""
-    properties = Basic.Properties(correlation_id=str(question.message_id), delivery_mode=TRANSIENT)
+    properties = spec.Basic.Properties(correlation_id=str(question.message_id), delivery_mode=TRANSIENT)
     return Parcel(
         exchange=names.DEFAULT_EXCHANGE, routing_key=reply_to, body=body, properties=properties, is_mandatory=False
     )
@@ -76,7 +76,7 @@ def copy_parcel(
         headers[names.EXPIRES_AT] = incoming.expires_at.isoformat()
     if dead_reason is not None:
         headers[names.DEAD_REASON] = dead_reason
-    properties = Basic.Properties(message_id=str(incoming.message_id), delivery_mode=PERSISTENT, headers=headers)
+    properties = spec.Basic.Properties(message_id=str(incoming.message_id), delivery_mode=PERSISTENT, headers=headers)
     return Parcel(exchange=exchange, routing_key=routing_key, body=incoming.body, properties=properties)
 
 

@@ -152,7 +152,7 @@ class Feed:
         while batch := await self._collect():
             try:
                 await self._handle(batch)
-            except Exception as error:  # noqa: BLE001  a bug below ends neither the worker nor strands its messages
+            except Exception as error:  # noqa: BLE001 - a bug below ends neither the worker nor strands its messages
                 log.error("settle_failed", queue=self.queue, error=type(error).__name__)
                 batch[0].line.session.end("settling failed")
 

@@ -149,7 +149,7 @@ async def judge(receive: Receive, batch: Sequence[Delivery]) -> Sequence[Disposi
         if is_cancelled_by_caller():
             raise
         reason = type(error).__name__
-    except Exception as error:  # noqa: BLE001  a bug above must not end the worker
+    except Exception as error:  # noqa: BLE001 - a bug above must not end the worker
         reason = type(error).__name__
     log.error("receive_failed", reason=reason, lane=batch[0].incoming.lane, messages=len(batch))
     return [Retry(reason)] * len(batch)

@@ -82,7 +82,7 @@ class Link:
         for url in itertools.cycle(self._urls):
             failures = 0 if await self._live(url) else failures + 1
             ceiling = min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** min(failures, _DOUBLINGS))
-            await asyncio.sleep(random.uniform(0, ceiling))  # noqa: S311  jitter: clients must not come back as one
+            await asyncio.sleep(random.uniform(0, ceiling))  # noqa: S311 - jitter: clients must not come back as one
 
     async def _live(self, url: str) -> bool:
         """One session from connect to end; whether it was ever up."""
@@ -99,7 +99,7 @@ class Link:
         except asyncio.CancelledError:
             if is_cancelled_by_caller():
                 raise
-        except Exception as error:  # noqa: BLE001  a link that stops trying is an outage that nobody repairs
+        except Exception as error:  # noqa: BLE001 - a link that stops trying is an outage that nobody repairs
             reason = type(error).__name__  # its text may hold the address with the password
         finally:
             self.session = None

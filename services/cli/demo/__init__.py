@@ -1,0 +1,1 @@
+"""The main job, told step by step through HTTP: `make demo`, and the acceptance tests on both buses."""

@@ -1,0 +1,85 @@
+"""What the story has at hand: a helpdesk's backend, people with an authenticator, a mailbox and a phone, a clock."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import pyotp
+
+from services.cli.demo.helpdesk import Helpdesk, Json, Unexpected
+from services.cli.simulators.mailbox import Mailbox
+from services.cli.simulators.received_mail import ReceivedMail
+from services.cli.simulators.twilio import ReceivedSms, TwilioSimulator
+from shared.clock import monotonic
+
+PATIENCE: Final = 15.0  # seconds for what happens by itself
+_POLL: Final = 0.05  # seconds
+
+
+@dataclass(slots=True)
+class Person:
+    """An account's owner. The seed is the authenticator's, the codes are on paper."""
+
+    account_id: str
+    email: str
+    phone: str
+    seed: str = field(default="", repr=False)
+    backup_codes: list[str] = field(default_factory=list, repr=False)
+
+    def totp(self, now: dt.datetime) -> str:
+        """What the authenticator shows (RFC 6238)."""
+        return pyotp.TOTP(self.seed).at(now)
+
+
+@dataclass(slots=True)
+class World:
+    """One tenant, its people, and how they are reached."""
+
+    tenant_id: UUID
+    helpdesk: Helpdesk
+    mailbox: Mailbox
+    phones: TwilioSimulator
+    verify_audit: Callable[[UUID], Awaitable[int]]
+    ann: Person = field(default_factory=lambda: Person("ann", "ann@acme.example", "+447700900123"))
+    ben: Person = field(default_factory=lambda: Person("ben", "ben@acme.example", "+447700900124"))
+    cleo: Person = field(default_factory=lambda: Person("cleo", "cleo@acme.example", "+447700900125"))
+    dan: Person = field(default_factory=lambda: Person("dan", "dan@acme.example", "+447700900126"))
+    root: Person = field(default_factory=lambda: Person("root", "root@acme.example", "+447700900127"))
+
+    async def mail(self, person: Person, says: Callable[[ReceivedMail], bool], *, after: int = 0) -> ReceivedMail:
+        """Wait for a mail to a person, newer than the first ``after`` of the mailbox."""
+        old = {id(each) for each in self.mailbox.messages[:after]}
+        try:
+            return await self.mailbox.wait_for(
+                lambda mail: mail.to == person.email and id(mail) not in old and says(mail), PATIENCE
+            )
+        except TimeoutError:
+            raise Unexpected(f"no such mail came to {person.account_id}") from None
+
+    async def text(self, person: Person, says: Callable[[ReceivedSms], bool], *, after: int = 0) -> ReceivedSms:
+        """Wait for an SMS to a person, newer than the first ``after`` of the simulator."""
+        old = {id(each) for each in self.phones.messages[:after]}
+        try:
+            return await self.phones.wait_for(
+                lambda sms: sms.to == person.phone and id(sms) not in old and says(sms), PATIENCE
+            )
+        except TimeoutError:
+            raise Unexpected(f"no such SMS came to {person.account_id}") from None
+
+    async def until(self, what: str, ask: Callable[[], Awaitable[Json]], is_so: Callable[[Json], bool]) -> Json:
+        """Ask again until it is so; for what a worker does by itself. Raises `Unexpected` when it never is."""
+        end = monotonic() + PATIENCE
+        while not is_so(answer := await ask()):
+            if monotonic() > end:
+                raise Unexpected(f"never seen: {what}")
+            await asyncio.sleep(_POLL)
+        return answer
+
+
+def expect(actual: object, wanted: object, what: str) -> None:
+    """One expectation of the story. Raises `Unexpected`."""
+    if actual != wanted:
+        raise Unexpected(f"{what}: {actual!r}, wanted {wanted!r}")

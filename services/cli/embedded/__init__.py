@@ -1,0 +1,1 @@
+"""Servers that Deskfactor brings up by itself, private to the process that started them."""

@@ -1,0 +1,87 @@
+"""A code is good once, whoever sends it how often; an authenticator that is not ours is understood."""
+
+import asyncio
+import datetime as dt
+
+import pytest
+
+from services.cli.demo.helpdesk import Helpdesk, Json
+from services.cli.demo.world import World
+from tests.support.oathtool import totp
+from tests.support.people import enrolled, open_world
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+
+STEP = dt.timedelta(seconds=30)
+
+
+async def _challenge(helpdesk: Helpdesk, account_id: str) -> Json:
+    challenge: Json = (await helpdesk.login(account_id))["challenge"]
+    return challenge
+
+
+async def _try(world: World, challenge: Json, code: str) -> Json:
+    _, document, _ = await world.helpdesk.send("POST", f"/v1/challenges/{challenge['id']}/verify", {"code": code})
+    return document
+
+
+async def test_an_authenticator_that_we_did_not_write_is_accepted(stack: Stack) -> None:
+    """Both sides must mean the same RFC 6238: oathtool shares no line with us."""
+    async with open_world(stack) as world:
+        person = await enrolled(world.helpdesk, "ann")
+        await world.helpdesk.move_clock(STEP)
+        code = totp(person.seed, at=world.helpdesk.now)
+        verified = await world.helpdesk.verify(await _challenge(world.helpdesk, "ann"), code=code)
+        assert verified["method"] == "totp"
+
+
+async def test_the_same_code_sent_fifty_times_at_once_succeeds_once(stack: Stack) -> None:
+    """A stolen code that races its owner must not open a second session."""
+    async with open_world(stack) as world:
+        person = await enrolled(world.helpdesk, "ann")
+        await world.helpdesk.move_clock(STEP)
+        challenge, code = await _challenge(world.helpdesk, "ann"), person.totp(world.helpdesk.now)
+        answers = await asyncio.gather(*(_try(world, challenge, code) for _ in range(50)))
+
+        assert sum("assertion" in answer for answer in answers) == 1
+        assert {answer["code"] for answer in answers if "assertion" not in answer} <= {
+            "code_already_used",
+            "challenge_not_open",
+        }
+
+
+async def test_of_forty_wrong_codes_at_once_at_most_five_are_judged(stack: Stack) -> None:
+    """Forty connections are no way around the budget of attempts."""
+    async with open_world(stack) as world:
+        person = await enrolled(world.helpdesk, "ann")
+        await world.helpdesk.move_clock(STEP)
+        right = int(person.totp(world.helpdesk.now))
+        wrong = [f"{(right + 1_000 + 7_919 * number) % 1_000_000:06}" for number in range(40)]
+        challenge = await _challenge(world.helpdesk, "ann")
+        answers = await asyncio.gather(*(_try(world, challenge, code) for code in wrong))
+
+        judged = [answer for answer in answers if answer["code"] == "code_wrong"]
+        assert 1 <= len(judged) <= 5
+        assert all("assertion" not in answer for answer in answers)
+        assert {answer["code"] for answer in answers} <= {
+            "code_wrong",
+            "challenge_exhausted",
+            "challenge_not_open",
+            "throttled",
+        }
+
+
+async def test_a_code_of_an_earlier_step_is_dead_once_a_later_one_was_accepted(stack: Stack) -> None:
+    """Code A, then the next step's code B, then A again: remembering only the last code would accept it."""
+    async with open_world(stack) as world:
+        person = await enrolled(world.helpdesk, "ann")
+        await world.helpdesk.move_clock(2 * STEP)
+        code_a = person.totp(world.helpdesk.now)
+        await world.helpdesk.verify(await _challenge(world.helpdesk, "ann"), code=code_a)
+        await world.helpdesk.move_clock(STEP)
+        code_b = person.totp(world.helpdesk.now)
+        await world.helpdesk.verify(await _challenge(world.helpdesk, "ann"), code=code_b)
+
+        again = await _try(world, await _challenge(world.helpdesk, "ann"), code_a)
+        assert again["code"] == "code_already_used"

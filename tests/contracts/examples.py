@@ -1,0 +1,202 @@
+"""One message of every type, every field filled: what the golden files are made of.
+
+Most fields mean the same wherever they stand, so they have one example by name; a message whose fields mean something
+of their own says so in `_OWN`. What is sealed here was never sealed: the words only look like it.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
+from uuid import UUID
+
+from shared.contracts.codec import MESSAGES
+from shared.contracts.envelope import Envelope, Message, begin
+
+TENANT = UUID("01990000-0000-7000-8000-000000000001")
+MESSAGE = UUID("01990000-0000-7000-8000-000000000002")
+CORRELATION = UUID("01990000-0000-7000-8000-000000000003")
+CAUSATION = UUID("01990000-0000-7000-8000-000000000004")
+ACCOUNT = "agent-42"
+AT = dt.datetime(2027, 1, 31, 9, 30, tzinfo=dt.UTC)
+
+_CHALLENGE = "01990000-0000-7000-8000-0000000000c1"
+_FACTOR = "01990000-0000-7000-8000-0000000000f1"
+_RECOVERY = "01990000-0000-7000-8000-0000000000e1"
+_DELIVERY = "01990000-0000-7000-8000-0000000000d1"
+_DEVICE = "01990000-0000-7000-8000-0000000000a1"
+_DEADLINE = "2027-02-07T09:30:00Z"
+_SEALED = "v1.k1.c2VhbGVkLWZvci10aGUtZXhhbXBsZQ=="
+_MAIL = {"sealed": _SEALED, "masked": "a••@acme.example", "digest": "k1.ZGlnZXN0LW9mLWFuLWFkZHJlc3M"}
+_PHONE = {"sealed": _SEALED, "masked": "+44 •••• ••0123", "digest": "k1.ZGlnZXN0LW9mLWEtbnVtYmVy"}
+_POLICY = {
+    "methods": ["totp", "email"],
+    "required": {"scope": "roles", "roles": ["agent", "admin"]},
+    "grace_days": None,
+    "grace_until": "2027-03-01T00:00:00Z",
+    "after_grace": "enrol",
+    "trusted_device_days": 14,
+    "backup_codes": "before_activation",
+    "recovery": {"enabled": True, "wait_hours": 48},
+    "enrolment_proof": True,
+    "enrol_when_locked_out": True,
+    "api_password": "allow_in_grace",
+    "trusted_idps": ["https://idp.acme.example"],
+}
+
+_BY_NAME: Mapping[str, object] = MappingProxyType(
+    {
+        "account_id": ACCOUNT,
+        "active": True,
+        "advance_seconds": 86_400,
+        "attempts_left": 3,
+        "backup_code": _SEALED,
+        "challenge_id": _CHALLENGE,
+        "changed": ["role", "locale"],
+        "changed_at": "2027-01-31T09:29:58Z",
+        "channel": "email",
+        "code": _SEALED,
+        "codes_left": 2,
+        "context": {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0"},
+        "count": 10,
+        "deadline": _DEADLINE,
+        "decision": "challenge",
+        "delivery_id": _DELIVERY,
+        "destination": "a••@acme.example",
+        "device_id": _DEVICE,
+        "digest": "k1.ZGlnZXN0LW9mLWFuLWFkZHJlc3M",
+        "email": _MAIL,
+        "email_verified": True,
+        "expires_at": "2027-01-31T09:40:00Z",
+        "factor_id": _FACTOR,
+        "factor_type": "totp",
+        "first_factor": {
+            "method": "sso",
+            "idp": "https://idp.acme.example",
+            "amr": ["pwd"],
+            "at": "2027-01-31T09:29:59Z",
+        },
+        "hash": "5f" * 32,
+        "hours": 24,
+        "ip": "203.0.113.7",
+        "is_active": True,
+        "is_attack": True,
+        "is_executed": True,
+        "is_first": True,
+        "is_last": False,
+        "is_new": True,
+        "is_sandbox": True,
+        "is_sso": False,
+        "key_id": "01990000-0000-7000-8000-0000000000b1",
+        "limit": 25,
+        "locale": "de-AT",
+        "mailbox": _MAIL,
+        "method": "totp",
+        "name": "Acme Helpdesk",
+        "newest_first": True,
+        "not_after": "2027-01-31T09:40:00Z",
+        "notification": "code",
+        "password_changed_at": "2027-01-02T08:00:00Z",
+        "phone": _PHONE,
+        "policy": _POLICY,
+        "policy_version": 3,
+        "proof": _CHALLENGE,
+        "purpose": "sign_in",
+        "ready_at": "2027-02-01T09:30:00Z",
+        "recovery_code": _SEALED,
+        "recovery_id": _RECOVERY,
+        "recovery_key": _SEALED,
+        "replaces": _FACTOR,
+        "request": {
+            "scope": "POST /v1/logins",
+            "key": "1c0f2b7e",
+            "fingerprint": "k1.a2V5ZWQtZGlnZXN0LW9mLWEtYm9keQ",
+        },
+        "requested_at": "2027-01-30T09:30:00Z",
+        "revoked_factors": 2,
+        "role": "agent",
+        "scopes": ["logins", "accounts:write"],
+        "secrets": _SEALED,
+        "seq": 1_000,
+        "signed_at": "2027-01-31T09:30:00Z",
+        "sso": False,
+        "state": "grace",
+        "time_zone": "Europe/Vienna",
+        "token": _SEALED,
+        "trust_device": True,
+        "trusted_device_token": _SEALED,
+        "until": "2027-02-01T09:30:00Z",
+        "version": 7,
+    }
+)
+
+_CODE_BY_MAIL: Mapping[str, object] = {
+    "destination": _MAIL,
+    "language": "de",
+    "params": {"tenant_name": "Acme Helpdesk", "minutes": 10, "domain": "acme.example", "purpose": "sign_in"},
+}
+_NOTICE: Mapping[str, object] = {"notification": "recovery_waiting"}
+
+_OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        # A real one holds one of code, backup_code, recovery_key and recovery_code; here all four are pinned by name.
+        "start_enrolment": {"factor_type": "sms", "name": "Work phone", "destination": _PHONE},
+        "rename_factor": {"name": "Work phone"},
+        "put_account": {
+            "given": ["role", "email", "email_verified", "phone", "locale", "time_zone", "sso", "active", "version"]
+        },
+        "list_accounts": {"after": "agent-41"},
+        "unlock": {"reason": "identity checked by telephone"},
+        "deny_recovery": {"reason": "not asked for by the owner"},
+        "announce_requirement": {"after": "agent-41"},
+        "remind_of_enforcement": {"stage": "1d"},
+        "remind_of_recovery": {"stage": "half_time"},
+        "send_email": _CODE_BY_MAIL,
+        "send_sms": {**_CODE_BY_MAIL, "destination": _PHONE},
+        "read_sandbox_messages": {"after": _DELIVERY},
+        "record_receipt": {
+            "url": "https://deskfactor.acme.example/v1/callbacks/twilio",
+            "params": {"MessageSid": "SM00000000000000000000000000000001", "MessageStatus": "delivered"},
+            "signature": "c2lnbmF0dXJlLW9mLXRoZS1wcm92aWRlcg==",
+        },
+        "read_entries": {"after": 100, "before": 200, "types": ["login.decided", "factor.confirmed"]},
+        "login.decided": {"reason": "factor_active"},
+        "challenge.rejected": {"reason": "code_wrong"},
+        "challenge.cancelled": {"reason": "requested"},
+        "code.undeliverable": {"reason": "30005"},
+        "notification.sent": _NOTICE,
+        "notification.delivered": _NOTICE,
+        "notification.undeliverable": {**_NOTICE, "reason": "550"},
+        "notification.expired": _NOTICE,
+        "factor.revoked": {"reason": "removed"},
+        "factor.suspended": {"reason": "too_many_failures"},
+        "trusted_device.added": {"expires_at": "2027-03-02T09:30:00Z"},
+        "trusted_device.revoked": {"reason": "removed"},
+        "recovery.cancelled": {"reason": "cancelled_by_link"},
+        "recovery.denied": {"reason": "not asked for by the owner"},
+        "enforcement.reminded": {"stage": "1d"},
+        "enforcement.unlocked": {"reason": "identity checked by telephone"},
+        "sessions.should_end": {"reason": "locked_out"},
+        "account.reset": {"reason": "recovery"},
+        "tenant.changed": {"changed": ["name", "languages"]},
+        "audit.head": {"key_id": "k1", "signature": "c2lnbmF0dXJlLW9mLXRoZS1oZWFk"},
+    }
+)
+
+
+def example(message_type: str) -> Envelope[Message]:
+    """The example of a type. `KeyError` names the field that has none yet: give it one above."""
+    model = MESSAGES[message_type]
+    own = _OWN.get(message_type, {})
+    data = model.model_validate({name: own[name] if name in own else _BY_NAME[name] for name in model.model_fields})
+    first = begin(
+        data,
+        tenant_id=TENANT,
+        account_id=ACCOUNT,
+        actor=f"account:{ACCOUNT}",
+        source="/gateway",
+        at=AT,
+        correlation_id=CORRELATION,
+        message_id=MESSAGE,
+    )
+    return dataclasses.replace(first, causation_id=CAUSATION)

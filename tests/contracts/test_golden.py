@@ -1,0 +1,93 @@
+"""A message that one version wrote is read by the next: what is on a queue or in the audit log never becomes noise."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.contracts.codec import MESSAGES, UndecodableMessage, decode, encode
+from shared.contracts.commands import PutPolicy
+from shared.contracts.envelope import begin
+from shared.contracts.policy import Policy
+from tests.contracts import goldens, regenerate
+from tests.contracts.examples import ACCOUNT, AT, TENANT
+
+_AGAIN = "python -m tests.contracts.regenerate"
+
+
+def test_every_message_has_a_golden_and_every_golden_a_message() -> None:
+    """A message without a golden is a contract that nobody pinned; a golden without one was a contract that broke."""
+    assert {path.stem for path in goldens.FOLDER.glob("*.json")} == MESSAGES.keys(), _AGAIN
+
+
+@pytest.mark.parametrize("message_type", sorted(MESSAGES))
+def test_a_golden_decodes_and_loses_nothing_on_the_way_back(message_type: str) -> None:
+    """Messages of an older version wait in queues while a newer one starts."""
+    golden = goldens.read(message_type)
+    again = json.loads(encode(decode(json.dumps(golden).encode())))
+    assert goldens.lost(golden, again) == []
+
+
+@pytest.mark.parametrize("message_type", sorted(MESSAGES))
+def test_a_golden_shows_every_field(message_type: str) -> None:
+    """A field that no golden shows could be renamed without a word."""
+    data = goldens.read(message_type)["data"]
+    assert isinstance(data, dict)
+    assert data.keys() == MESSAGES[message_type].model_fields.keys(), _AGAIN
+
+
+def test_a_policy_without_grace_days_arrives_without_them() -> None:
+    """None is left out of a message, but a policy's `grace_days` is 7 unless said: everybody would get a week."""
+    policy = Policy(grace_days=None)
+    sent = begin(PutPolicy(policy=policy), tenant_id=TENANT, account_id=ACCOUNT, actor="system", source="/x", at=AT)
+    received = decode(encode(sent)).data
+    assert isinstance(received, PutPolicy)
+    assert received.policy == policy
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"type": "no.such.type"}, "unknown_type"),
+        ({"specversion": "2.0"}, "not_a_cloudevent"),
+        ({"tenantid": None}, "not_a_cloudevent"),
+        ({"subject": "no spaces, please"}, "not_a_cloudevent"),
+        ({"data": {"challenge_id": "not an id"}}, "wrong_data"),
+        ({"data": {"challenge_id": "01990000-0000-7000-8000-0000000000c1", "more": 1}}, "wrong_data"),
+    ],
+)
+def test_what_is_no_message_says_why(change: dict[str, object], reason: str) -> None:
+    """Such bytes go to the dead letters at once, with a word that holds nothing of the message."""
+    document = goldens.read("read_challenge") | change
+    with pytest.raises(UndecodableMessage) as caught:
+        decode(json.dumps(document).encode())
+    assert caught.value.reason == reason
+
+
+def test_attributes_that_we_do_not_know_are_let_pass() -> None:
+    """CloudEvents lets others add attributes, such as a trace's (spec 1.0.2, 3.1.3)."""
+    document = goldens.read("challenge.exhausted") | {
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
+    }
+    assert decode(json.dumps(document).encode()).data.type == "challenge.exhausted"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"ready_at": "2027-01-01T00:00:00Z"}, "only grows"),
+        ({"retired": True}, "need a default"),
+    ],
+)
+def test_regenerating_refuses_what_would_break_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object], complaint: str
+) -> None:
+    """Whoever is in a hurry runs the generator until the test is green: it must not help with that."""
+    golden = goldens.read("recovery.waiting")
+    data = golden["data"]
+    assert isinstance(data, dict)
+    (tmp_path / "recovery.waiting.json").write_text(json.dumps(golden | {"data": data | change}))
+    monkeypatch.setattr(goldens, "FOLDER", tmp_path)
+    problem = regenerate.regenerate("recovery.waiting")
+    assert problem is not None
+    assert complaint in problem

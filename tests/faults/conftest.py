@@ -1,0 +1,39 @@
+"""Fault tests own all that they break: each has a PostgreSQL, a RabbitMQ and processes of its own."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.cli.embedded.postgres import Postgres
+from shared.db.migrate import migrate
+from tests.support.rabbitmq import Rabbit
+from tests.support.stack import Stack
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[Postgres]:
+    """A server that may be killed."""
+    server = Postgres(tmp_path / "postgres")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop(remove=True)
+
+
+@pytest.fixture
+def own_rabbit(tmp_path: Path) -> Iterator[Rabbit]:
+    """A broker that may be killed."""
+    with Rabbit(tmp_path / "rabbit") as broker:
+        yield broker
+
+
+@pytest.fixture
+async def own_stack(own_postgres: Postgres, own_rabbit: Rabbit, key_dir: Path, tmp_path: Path) -> AsyncIterator[Stack]:
+    """The whole product over RabbitMQ."""
+    own_postgres.create_database("deskfactor")
+    dsn = own_postgres.dsn("deskfactor")
+    await migrate(dsn)
+    async with Stack(dsn=dsn, key_dir=key_dir, folder=tmp_path, bus="rabbitmq", amqp_url=own_rabbit.url()) as running:
+        yield running
