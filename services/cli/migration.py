@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.db.connection import store_errors
 from shared.db.migrate import migrate
 from shared.db.role_passwords import ROLES, UnusablePassword, set_role_passwords
 from shared.secret import Secret
@@ -19,12 +20,13 @@ class Migrated:
 async def migrate_database(dsn: str, *, role_passwords: Path | None = None) -> Migrated:
     """Apply what is missing, then set the passwords found in ``role_passwords``.
 
-    Raises `MigrationError`, `UnusablePassword`.
+    Raises `MigrationError`, `UnusablePassword`, `StoreUnavailable`.
     """
     passwords = read_passwords(role_passwords) if role_passwords is not None else {}
-    applied = await migrate(dsn)
-    if passwords:
-        await set_role_passwords(dsn, passwords)
+    with store_errors():
+        applied = await migrate(dsn)
+        if passwords:
+            await set_role_passwords(dsn, passwords)
     return Migrated(applied=tuple(applied), roles=tuple(passwords))
 
 

@@ -2,7 +2,6 @@
 # ruff: noqa: PLC0415 - a process loads the service that it is, and no other
 
 import enum
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from services.cli.settings import operator_settings
@@ -39,3 +38,35 @@ def _all() -> AbstractAsyncContextManager[None]:
     from services.cli.together import all_services
 
     return all_services({})
+
+
+def _room(service: Service) -> tuple[Serve, type[Settings]]:
+    """How a service is opened, and its settings."""
+    match service:
+        case Service.GATEWAY:
+            from services.gateway import app as gateway
+            from services.gateway.settings import GatewaySettings
+
+            return gateway.serve, GatewaySettings
+        case Service.OTP_WORKER:
+            from services.otp_worker import app as otp_worker
+            from services.otp_worker.settings import OtpWorkerSettings
+
+            return otp_worker.serve, OtpWorkerSettings
+        case Service.POLICY | Service.TIMERS:
+            from services.policy import app as policy
+            from services.policy.settings import PolicySettings
+
+            return policy.serve if service is Service.POLICY else policy.serve_timers, PolicySettings
+        case Service.NOTIFIER:
+            from services.notifier import app as notifier
+            from services.notifier.settings import NotifierSettings
+
+            return notifier.serve, NotifierSettings
+        case Service.AUDIT:
+            from services.audit import app as audit
+            from services.audit.settings import AuditSettings
+
+            return audit.serve, AuditSettings
+        case Service.ALL:
+            raise ValueError("all services have no one room")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.cli.operator import announce, operator_transaction
-from services.gateway.api.auth import Scope
+from services.gateway.api.auth import KeyScope
 from services.gateway.queries.api_keys import insert_key, revoke_key
 from shared.contracts.events import ApiKeyCreated, ApiKeyRevoked, TenantCreated, TenantSuspended
 from shared.crypto.api_keys import api_key_digest, api_key_hint, new_api_key
@@ -65,7 +65,9 @@ async def suspend_tenant(dsn: str, tenant_id: UUID) -> bool:
     async with operator_transaction(dsn, tenant_id) as conn:
         await _is_sandbox(conn, tenant_id)
         is_new = await conn.fetchval(
-            "UPDATE gateway.tenants SET suspended_at = now() WHERE tenant_id = $1 AND suspended_at IS NULL RETURNING true",
+            """
+            UPDATE gateway.tenants SET suspended_at = now() WHERE tenant_id = $1 AND suspended_at IS NULL RETURNING true
+            """,
             tenant_id,
         )
         if is_new:
@@ -83,7 +85,7 @@ async def make_api_key(
     tenant_id: UUID,
     *,
     name: str,
-    scopes: Sequence[Scope] = tuple(Scope),
+    scopes: Sequence[KeyScope] = tuple(KeyScope),
     expires_at: dt.datetime | None = None,
 ) -> MadeKey:
     """A key of a tenant; only its digest is stored. Raises `NoSuchTenant`."""

@@ -46,7 +46,7 @@ class ChainBroken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Reports of the chains that were read. `with_ring`: signatures were checked with keys from outside the database."""
+    """Reports of the chains that were read. `with_ring`: signatures were checked with keys from our own ring."""
 
     reports: tuple[Report, ...]
     with_ring: bool

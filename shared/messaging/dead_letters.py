@@ -32,7 +32,11 @@ class Parker:
 
 
 async def park_letters(conn: Connection, letters: Sequence[Incoming]) -> None:
-    """Store dead letters; a replayed one that dies again is open again."""
+    """Store dead letters; a replayed one that dies again is open again.
+
+    The same letter may come twice in one batch, after a confirm that got lost: one row cannot be upserted twice.
+    """
+    letters = list({(letter.lane, letter.message_id): letter for letter in letters}.values())
     known = [_envelope(letter) for letter in letters]
     await conn.execute(
         """

@@ -37,14 +37,11 @@ class Lane:
 
 
 OTP_REQUESTS = Lane(name="otp_worker.requests", is_request=True, workers=4, batch=64)
-OTP_COMMANDS = Lane(
-    name="otp_worker.commands",
-    binds=("account.password_changed", "account.upserted", "policy.changed", "sandbox.clock_moved"),
-)
+OTP_COMMANDS = Lane(name="otp_worker.commands", binds=("account.password_changed", "sandbox.clock_moved"))
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_COMMANDS = Lane(
     name="policy.commands",
-    binds=("challenge.verified", "factor.*", "notification.*", "timer.fired.#", "policy.changed"),
+    binds=("challenge.verified", "factor.confirmed", "factor.revoked", "notification.sent"),
 )
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)

@@ -31,6 +31,8 @@ def configure_logging(level: str, *, service: str, stream: TextIO = sys.stderr) 
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
+    for library in ("aiormq", "aio_pika"):  # at DEBUG they print bodies; what happens to a link we log ourselves
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(name)s", force=True)
 
 

@@ -49,13 +49,12 @@ def test_sql_is_written_in_queries_only(service: str) -> None:
     assert elsewhere == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_columns_are_listed(service: str) -> None:
-    """`SELECT *` changes its meaning with every migration, while the old version still runs."""
+def test_columns_are_listed() -> None:
+    """`SELECT *` from a table changes its meaning with every migration, while the old version still runs."""
     stars = [
         here(path, node)
-        for path in python_files(f"services/{service}", "shared")
+        for path in python_files("services", "shared")
         for node, text in sql_texts(path)
-        if re.search(r"SELECT\s+(\w+\.)?\*\s+FROM (?!bus\.)", text)
+        if re.search(r"SELECT\s+(\w+\.)?\*\s+FROM\s+[a-z_]+\.[a-z_]+\s*(?!\()\b", text)
     ]
     assert stars == []

@@ -131,6 +131,17 @@ async def test_connections_closed_by_force_come_back(broker: Rabbit) -> None:
         await receiver.wait_for(1)
 
 
+async def test_bus_can_be_left_while_it_reconnects(broker: Rabbit) -> None:
+    """A service that is stopped during an outage must end, not be killed half a minute later."""
+    lane = new_lane()
+    for _ in range(3):
+        async with asyncio.timeout(PATIENCE):
+            async with _bus(broker, lane) as bus:
+                await bus.consume(lane, Receiver().receive)
+                await asyncio.to_thread(broker.ctl, "close_all_connections", "test")
+                await eventually(bus.is_up)  # one link is back, and others are in the midst of it
+
+
 async def test_message_in_hand_while_the_link_is_lost_is_finished(broker: Rabbit) -> None:
     """A handler in the middle of its transaction outlives the link; the message comes again, and the inbox knows it."""
     lane, begun, release = new_lane(), asyncio.Event(), asyncio.Event()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import structlog
-from aiormq.exceptions import AMQPError
 
 from shared.messaging.bus import Outgoing, PublishOutcome, Receive
 from shared.messaging.rabbitmq import names
@@ -14,10 +13,11 @@ from shared.messaging.rabbitmq.declare import ensure
 from shared.messaging.rabbitmq.envelope import outgoing_parcel
 from shared.messaging.rabbitmq.feed import Feed
 from shared.messaging.rabbitmq.handling import DeadHandling, RequestHandling, WorkHandling
-from shared.messaging.rabbitmq.link import HEARTBEAT, Link, is_cancelled_by_caller
+from shared.messaging.rabbitmq.link import HEARTBEAT, Link
 from shared.messaging.rabbitmq.parts import all_parts, exchange_parts
 from shared.messaging.rabbitmq.requester import Requester
 from shared.messaging.rabbitmq.sender import Sender
+from shared.messaging.rabbitmq.session import LinkLost, link_errors
 from shared.messaging.topology import LANES, RETRY_DELAYS, Lane
 
 if TYPE_CHECKING:
@@ -126,13 +126,10 @@ class RabbitBus:
 
     async def _attach_late(self, feed: Feed, session: "Session") -> None:
         try:
-            await self._attach(feed, session)
-        except asyncio.CancelledError:
-            if is_cancelled_by_caller():
-                raise
-            session.end("cancelled by the library")
-        except (AMQPError, TimeoutError, OSError, RuntimeError) as error:
-            session.end(type(error).__name__)  # the next session attaches all
+            with link_errors():
+                await self._attach(feed, session)
+        except LinkLost as error:
+            session.end(str(error))  # the next session attaches all
 
     async def _attach(self, feed: Feed, session: "Session") -> None:
         async with self._attaching:

@@ -13,7 +13,7 @@ from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPr
 
 from shared.messaging.rabbitmq.link import CONNECT_TIMEOUT
 from shared.messaging.rabbitmq.parts import ExchangePart, Part, QueuePart, all_parts
-from shared.messaging.rabbitmq.session import Session
+from shared.messaging.rabbitmq.session import LinkLost, Session, link_errors
 from shared.messaging.topology import LANES, RETRY_DELAYS, Lane
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def apply(
 ) -> list[Difference]:
     """Make what is missing; again is harmless. Returns what could not be made right, which is left as it is.
 
-    Raises `ConnectionError` when no host answers.
+    Raises `ConnectionError` when no host answers, or the one that did is lost.
     """
     async with _session(urls) as session:
         return await ensure(session, all_parts(lanes, retry_delays))
@@ -54,7 +54,10 @@ async def apply(
 async def diff(
     urls: Sequence[str], *, lanes: Sequence[Lane] = LANES, retry_delays: Sequence[dt.timedelta] = RETRY_DELAYS
 ) -> list[Difference]:
-    """What is not as the table says; makes nothing. Raises `ConnectionError` when no host answers."""
+    """What is not as the table says; makes nothing.
+
+    Raises `ConnectionError` when no host answers, or the one that did is lost.
+    """
     async with _session(urls) as session:
         asked = Asked(session)
         return [found for part in all_parts(lanes, retry_delays) if (found := await asked.compare(part))]
@@ -129,12 +132,13 @@ def _fault(error: AMQPChannelError) -> Fault:
 @contextlib.asynccontextmanager
 async def _session(urls: Sequence[str]) -> AsyncIterator[Session]:
     for url in urls:
-        with contextlib.suppress(OSError, TimeoutError):
+        with contextlib.suppress(LinkLost), link_errors():
             session = Session(await aio_pika.connect(url, timeout=CONNECT_TIMEOUT))
             break
     else:
         raise ConnectionError("no broker answers")
     try:
-        yield session
+        with link_errors():
+            yield session
     finally:
         await session.close()

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from aiormq.exceptions import AMQPError
 
 from shared.messaging.bus import Incoming
 from shared.messaging.rabbitmq.envelope import deliveries_before, read
 from shared.messaging.rabbitmq.sender import Line
+from shared.messaging.rabbitmq.session import LinkLost, link_errors
 from shared.messaging.topology import Lane
 
 if TYPE_CHECKING:
@@ -62,12 +62,11 @@ class Delivery:
 
     async def _settle(self, frame: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(SETTLE_TIMEOUT):
-                await frame
-        except TimeoutError:
+            with link_errors():
+                async with asyncio.timeout(SETTLE_TIMEOUT):
+                    await frame
+        except LinkLost:
             self.line.session.end("an acknowledgement could not be written")
-        except (AMQPError, OSError, RuntimeError):
-            pass  # the link is lost
 
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[None]]
@@ -134,7 +133,7 @@ class Feed:
         self._stopping.set()
         self._arrived.put_nowait(None)
         if self.line is not None and self._tag is not None and self.is_attached():
-            with contextlib.suppress(AMQPError, TimeoutError, OSError, RuntimeError):
+            with contextlib.suppress(LinkLost), link_errors():
                 await self.line.channel.basic_cancel(self._tag, timeout=CANCEL_TIMEOUT)
         return self._tasks
 

@@ -15,8 +15,8 @@ from shared.messaging.bus import Ack, Dead, Disposition, Exchange, PublishOutcom
 from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.envelope import Parcel, copy_parcel, reply_parcel
 from shared.messaging.rabbitmq.feed import Delivery
-from shared.messaging.rabbitmq.link import is_cancelled_by_caller
 from shared.messaging.rabbitmq.sender import Sender
+from shared.messaging.rabbitmq.session import is_cancelled_by_caller
 from shared.messaging.topology import KILLER_AFTER, Lane
 
 HOLD_PAUSE = 1.0  # seconds between two tries to move a message

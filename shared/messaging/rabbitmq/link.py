@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import aio_pika
 import structlog
 
-from shared.messaging.rabbitmq.session import Session
+from shared.messaging.rabbitmq.session import CLOSE_TIMEOUT, LinkLost, Session, is_cancelled_by_caller, link_errors
 
 CONNECT_TIMEOUT = 5.0  # seconds; a host that accepts and says nothing must not hold up the next one
 BUILD_TIMEOUT = 30.0  # seconds to open channels, declare and consume; many quorum queues at the very first time
@@ -72,10 +72,14 @@ class Link:
         return self.session is not None and not self.session.is_over() and not self.session.is_blocked()
 
     async def close(self) -> None:
-        """End the session and do not come back."""
-        if self._task is not None:
+        """End the session and do not come back.
+
+        Asked until it is so: `asyncio.wait_for` of Python 3.11, which the library uses, loses a cancellation that
+        comes together with the result that it waits for.
+        """
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.wait({self._task})
+            await asyncio.wait({self._task}, timeout=2 * CLOSE_TIMEOUT)
 
     async def _keep_alive(self) -> None:
         failures = 0
@@ -88,19 +92,20 @@ class Link:
         """One session from connect to end; whether it was ever up."""
         session: Session | None = None
         was_up = False
-        reason = "cancelled by the library"
         try:
-            session = await self._connect(url)
-            async with asyncio.timeout(BUILD_TIMEOUT):
-                await self._build(session)
+            with link_errors():
+                session = await self._connect(url)
+                async with asyncio.timeout(BUILD_TIMEOUT):
+                    await self._build(session)
+            if is_cancelled_by_caller():
+                raise asyncio.CancelledError  # swallowed above: see `close`
             was_up = True
             self._rise(session)
             reason = await session.wait_ended()
-        except asyncio.CancelledError:
-            if is_cancelled_by_caller():
-                raise
+        except LinkLost as error:
+            reason = str(error)
         except Exception as error:  # noqa: BLE001 - a link that stops trying is an outage that nobody repairs
-            reason = type(error).__name__  # its text may hold the address with the password
+            reason = type(error).__name__
         finally:
             self.session = None
             self.up.clear()
@@ -129,13 +134,3 @@ class Link:
         else:
             self.counts.failures += 1
         log.warning("link_lost" if was_up else "link_failed", link=self.name, reason=reason)
-
-
-def is_cancelled_by_caller() -> bool:
-    """Whether a `CancelledError` is meant for this task.
-
-    The library ends waiting calls with that error when a connection breaks; taken for a cancellation it would end the
-    task without a trace.
-    """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

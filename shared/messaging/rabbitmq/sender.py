@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from aiormq.exceptions import AMQPError, DeliveryError, PublishError
+from aiormq.exceptions import DeliveryError, PublishError
 
 from shared.messaging.bus import PublishOutcome
 from shared.messaging.rabbitmq.declare import ensure
 from shared.messaging.rabbitmq.envelope import Parcel
-from shared.messaging.rabbitmq.link import Link, is_cancelled_by_caller
+from shared.messaging.rabbitmq.link import Link
 from shared.messaging.rabbitmq.parts import Part
+from shared.messaging.rabbitmq.session import LinkLost, link_errors
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel as Channel
@@ -102,6 +103,14 @@ class Sender:
 
 async def _publish(channel: "Channel", parcel: Parcel, timeout: float) -> PublishOutcome:
     try:
+        with link_errors():
+            return await _hand_over(channel, parcel, timeout)
+    except LinkLost:
+        return PublishOutcome.UNKNOWN
+
+
+async def _hand_over(channel: "Channel", parcel: Parcel, timeout: float) -> PublishOutcome:
+    try:
         await channel.basic_publish(
             parcel.body,
             exchange=parcel.exchange,
@@ -114,12 +123,6 @@ async def _publish(channel: "Channel", parcel: Parcel, timeout: float) -> Publis
         return PublishOutcome.UNROUTABLE
     except DeliveryError:
         return PublishOutcome.REFUSED
-    except asyncio.CancelledError:
-        if is_cancelled_by_caller():
-            raise
-        return PublishOutcome.UNKNOWN
-    except (AMQPError, TimeoutError, OSError, RuntimeError):
-        return PublishOutcome.UNKNOWN
     except (TypeError, ValueError) as error:
         # It cannot be put on the wire, now or ever (a routing key over 255 bytes): raised, it would stop the relay
         # at this row for good. No traceback: its frames hold the body.

@@ -1,7 +1,11 @@
 """One connection from its opening to its end. It is never repaired: `Link` makes another."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from aiormq.exceptions import AMQPError
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -9,6 +13,33 @@ if TYPE_CHECKING:
     from aiormq.abc import AbstractConnection as Wire
 
 CLOSE_TIMEOUT = 2.0  # seconds; a peer that is gone does not answer the farewell
+
+
+class LinkLost(ConnectionError):
+    """The connection, or a channel of it, is of no more use. The text says why, and holds no address."""
+
+
+@contextlib.contextmanager
+def link_errors() -> Iterator[None]:
+    """Turn whatever the library raises when a link breaks into `LinkLost`."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if is_cancelled_by_caller():
+            raise
+        raise LinkLost("cancelled by the library") from error
+    except (AMQPError, TimeoutError, OSError, RuntimeError) as error:
+        raise LinkLost(type(error).__name__) from error
+
+
+def is_cancelled_by_caller() -> bool:
+    """Whether a `CancelledError` is meant for this task.
+
+    The library ends waiting calls with that error when a connection breaks; taken for a cancellation it would end the
+    task without a trace.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Session:

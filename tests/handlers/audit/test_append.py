@@ -4,17 +4,18 @@ import asyncio
 import itertools
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from services.audit.consumers import TABLE
 from services.audit.domain.heads import SIGN_AFTER_ENTRIES
 from services.audit.handlers.heads import sign_due_heads
 from shared.contracts import events
-from shared.contracts.codec import EVENTS
+from shared.contracts.codec import EVENTS, decode
 from shared.contracts.commands import SYSTEM_TENANT
 from shared.contracts.envelope import Envelope, Event, begin
 from shared.db.pool import Database
@@ -185,3 +186,21 @@ async def test_the_duty_signs_what_is_due_once(audit: Audit) -> None:
     await sign_due_heads(audit.deps)
 
     assert await announced(audit.database, tenant) == 1
+
+
+async def test_a_signed_head_is_written_to_the_log_when_it_comes_round(audit: Audit) -> None:
+    """Whoever owns the database does not own the log: a cut tail can be shown from there."""
+    tenant = new_id()
+    await audit.append([login(tenant)])
+    await sign_due_heads(audit.deps)
+    async with audit.database.connection() as conn:
+        body = await conn.fetchval(
+            "SELECT body FROM bus.outbox WHERE tenant_id = $1 AND routing_key = 'audit.head'", tenant
+        )
+
+    with capture_logs() as lines:
+        await audit.append([cast("Envelope[Event]", decode(body))])
+
+    [line] = [line for line in lines if line["event"] == "audit_head"]
+    assert (line["tenant_id"], line["seq"]) == (str(tenant), 1)
+    assert {"hash", "signed_at", "key_id", "signature"} <= line.keys()

@@ -1,0 +1,29 @@
+"""Signed heads as events."""
+
+import base64
+import datetime as dt
+
+from services.audit.domain.heads import SignedHead
+from shared.contracts import events
+from shared.contracts.envelope import Envelope, begin
+from shared.contracts.types import SYSTEM
+
+SOURCE = "/audit"
+
+
+def head_signed(head: SignedHead, *, at: dt.datetime) -> Envelope[events.AuditHead]:
+    """The head of a tenant's chain was signed; ``at`` is tenant time."""
+    return begin(
+        events.AuditHead(
+            seq=head.seq,
+            hash=head.hash.hex(),
+            signed_at=head.signed_at,
+            key_id=head.key_id,
+            signature=base64.urlsafe_b64encode(head.signature).decode(),
+        ),
+        tenant_id=head.tenant_id,
+        account_id=None,
+        actor=SYSTEM,
+        source=SOURCE,
+        at=at,
+    )

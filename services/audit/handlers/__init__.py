@@ -1,0 +1,1 @@
+"""Append events, read entries, sign heads."""

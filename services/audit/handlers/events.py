@@ -1,0 +1,116 @@
+"""Every event becomes one entry of its tenant's chain."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import structlog
+
+from services.audit import announcements
+from services.audit.deps import Deps
+from services.audit.domain.chain import Entry, Header, Tip, append
+from services.audit.domain.heads import Head, is_full
+from services.audit.domain.keys import Owner, PayloadKey
+from services.audit.handlers.owners import payload_keys
+from services.audit.queries.entries import insert_entries, insert_payloads
+from services.audit.queries.heads import (
+    LockedHead,
+    insert_heads,
+    insert_signing_keys,
+    lock_heads,
+    move_heads,
+    record_signatures,
+)
+from shared.contracts.envelope import Envelope, Event
+from shared.contracts.events import AuditHead
+from shared.db.connection import Connection
+from shared.messaging.outcome import Done
+from shared.messaging.unit_of_work import UnitOfWork
+from shared.observability.metrics import AUDIT_ENTRIES
+
+log = structlog.get_logger()
+
+
+async def append_events(envelopes: Sequence[Envelope[Event]], uow: UnitOfWork, deps: Deps) -> list[Done]:
+    """Append all of them, in the order in which they came, with eight statements at most however many there are.
+
+    The inbox, which commits with them, keeps a redelivered event from becoming two entries.
+    """
+    heads = await _hold_heads(uow.conn, {envelope.tenant_id for envelope in envelopes})
+    keys = await payload_keys(uow.conn, [_owner(envelope) for envelope in envelopes], deps.vault)
+    sealed = [deps.vault.seal(keys[_owner(envelope)], envelope) for envelope in envelopes]
+
+    entries, tips = _hang_on(heads, [_header(*each, keys) for each in zip(envelopes, sealed, strict=True)])
+
+    payloads = {envelope.id: payload for envelope, payload in zip(envelopes, sealed, strict=True)}
+    await insert_entries(uow.conn, entries)
+    await insert_payloads(uow.conn, entries, [payloads[entry.header.entry_id] for entry in entries])
+    await move_heads(uow.conn, tips)
+    await _sign_full(uow, deps, heads, tips)
+    _tell_heads(envelopes)
+    AUDIT_ENTRIES.inc(len(entries))
+    return [Done() for _ in envelopes]
+
+
+async def _hold_heads(conn: Connection, tenants: set[UUID]) -> dict[UUID, LockedHead]:
+    await insert_heads(conn, tenants)  # always, and first: found missing later, it would be a lock out of order
+    return {each.head.tenant_id: each for each in await lock_heads(conn, tenants)}
+
+
+def _owner(envelope: Envelope[Event]) -> Owner:
+    return envelope.tenant_id, envelope.account_id
+
+
+def _header(envelope: Envelope[Event], sealed: bytes, keys: Mapping[Owner, PayloadKey]) -> Header:
+    return Header(
+        tenant_id=envelope.tenant_id,
+        entry_id=envelope.id,
+        kind=envelope.data.type,
+        at=envelope.time,
+        pseudonym=keys[_owner(envelope)].pseudonym,
+        payload_digest=hashlib.sha256(sealed).digest(),
+    )
+
+
+def _hang_on(heads: Mapping[UUID, LockedHead], headers: Sequence[Header]) -> tuple[list[Entry], dict[UUID, Tip]]:
+    by_tenant: dict[UUID, list[Header]] = defaultdict(list)
+    for header in headers:
+        by_tenant[header.tenant_id].append(header)
+    entries: list[Entry] = []
+    tips: dict[UUID, Tip] = {}
+    for tenant_id, own in by_tenant.items():
+        head = heads[tenant_id].head
+        added, tips[tenant_id] = append(Tip(seq=head.seq, hash=head.hash), own)
+        entries += added
+    return entries, tips
+
+
+async def _sign_full(uow: UnitOfWork, deps: Deps, held: Mapping[UUID, LockedHead], tips: Mapping[UUID, Tip]) -> None:
+    """Sign the chains that have grown by so much that signing does not wait for the hour."""
+    moved = {tenant_id: _moved(held[tenant_id].head, tip) for tenant_id, tip in tips.items()}
+    signed = [deps.signer.sign(head, held[tenant_id].now) for tenant_id, head in moved.items() if is_full(head)]
+    if signed:
+        await insert_signing_keys(uow.conn, deps.signer.public_keys)
+        await record_signatures(uow.conn, signed)
+        uow.publish(*(announcements.head_signed(head, at=held[head.tenant_id].tenant_now) for head in signed))
+
+
+def _moved(head: Head, tip: Tip) -> Head:
+    return Head(
+        tenant_id=head.tenant_id,
+        seq=tip.seq,
+        hash=tip.hash,
+        signed_seq=head.signed_seq,
+        signed_at=head.signed_at,
+    )
+
+
+def _tell_heads(envelopes: Sequence[Envelope[Event]]) -> None:
+    """Each signed head goes to the log too: whoever may change the database cannot change what was written there.
+
+    Said when the event comes round, since then the signature is committed.
+    """
+    for envelope in envelopes:
+        if isinstance(envelope.data, AuditHead):
+            log.info("audit_head", tenant_id=str(envelope.tenant_id), **envelope.data.model_dump(mode="json"))

@@ -1,0 +1,117 @@
+"""Entries and their payloads: appended in sets, read a page at a time."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from services.audit.domain.chain import Entry
+from services.audit.domain.keys import WrappedKey
+from shared.db.connection import Connection, Record
+
+_NO_END = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEntry:
+    """An entry for reading. `sealed` None: the payload is gone. `owner` None: no account, or an erased one."""
+
+    seq: int
+    entry_id: UUID
+    kind: str
+    at: dt.datetime
+    has_account: bool
+    owner: WrappedKey | None
+    sealed: bytes | None = field(repr=False)
+
+
+async def insert_entries(conn: Connection, entries: Sequence[Entry]) -> None:
+    """Append; the head's lock, held by the caller, keeps their numbers apart."""
+    headers = [entry.header for entry in entries]
+    await conn.execute(
+        """
+        INSERT INTO audit.entries
+               (tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash)
+        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bytea[],
+                             $7::bytea[], $8::bytea[], $9::bytea[])
+        """,
+        [header.tenant_id for header in headers],
+        [entry.seq for entry in entries],
+        [header.entry_id for header in headers],
+        [header.kind for header in headers],
+        [header.at for header in headers],
+        [header.pseudonym for header in headers],
+        [header.payload_digest for header in headers],
+        [entry.previous_hash for entry in entries],
+        [entry.hash for entry in entries],
+    )
+
+
+async def insert_payloads(conn: Connection, entries: Sequence[Entry], sealed: Sequence[bytes]) -> None:
+    """The sealed payloads of ``entries``, in the same order."""
+    await conn.execute(
+        """
+        INSERT INTO audit.payloads (tenant_id, seq, entry_id, sealed)
+        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[])
+        """,
+        [entry.header.tenant_id for entry in entries],
+        [entry.seq for entry in entries],
+        [entry.header.entry_id for entry in entries],
+        sealed,
+    )
+
+
+async def list_entries(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    account_id: str | None,
+    kinds: Sequence[str],
+    after: int,
+    before: int | None,
+    newest_first: bool,
+    limit: int,
+) -> list[ListedEntry]:
+    """Up to ``limit`` entries numbered between ``after`` and ``before``, both exclusive; no kinds: of every kind."""
+    direction = "DESC" if newest_first else "ASC"
+    rows = await conn.fetch(
+        f"""
+        SELECT e.seq, e.entry_id, e.kind, e.at, e.pseudonym, k.account_id, k.salt, k.wrapped, p.sealed
+          FROM (SELECT seq, entry_id, kind, at, pseudonym FROM audit.entries
+                 WHERE tenant_id = $1 AND seq > $2 AND seq < $3 AND ($4::text[] = '{{}}' OR kind = ANY ($4))
+                   AND ($5::text IS NULL OR pseudonym = (
+                         SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5))
+                 ORDER BY seq {direction} LIMIT $6) AS e
+          LEFT JOIN audit.account_keys AS k ON k.tenant_id = $1 AND k.pseudonym = e.pseudonym
+          LEFT JOIN audit.payloads AS p ON p.tenant_id = $1 AND p.seq = e.seq AND p.entry_id = e.entry_id
+         ORDER BY e.seq {direction}
+        """,  # noqa: S608 - one of two words
+        tenant_id,
+        after,
+        before if before is not None else _NO_END,
+        list(kinds),
+        account_id,
+        limit,
+    )
+    return [_listed(tenant_id, row) for row in rows]
+
+
+def _listed(tenant_id: UUID, row: Record) -> ListedEntry:
+    owner = None
+    if row["account_id"] is not None:
+        owner = WrappedKey(
+            tenant_id=tenant_id,
+            account_id=row["account_id"],
+            salt=row["salt"],
+            pseudonym=row["pseudonym"],
+            wrapped=row["wrapped"],
+        )
+    return ListedEntry(
+        seq=row["seq"],
+        entry_id=row["entry_id"],
+        kind=row["kind"],
+        at=row["at"],
+        has_account=row["pseudonym"] is not None,
+        owner=owner,
+        sealed=row["sealed"],
+    )

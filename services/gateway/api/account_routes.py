@@ -1,0 +1,113 @@
+"""The calls about an account and its recovery."""
+
+from services.gateway.api import accounts, answers, bodies, recoveries
+from services.gateway.api.auth import KeyScope, May
+from services.gateway.api.refusals import NO_ACCOUNT
+from services.gateway.api.route import Route
+from shared.contracts import replies
+from shared.contracts.replies import RefusalCode
+
+_ACCOUNT = "/v1/accounts/{account_id}"
+_RECOVERY = "/v1/accounts/{account_id}/recovery"
+
+ACCOUNT_ROUTES = (
+    Route(
+        method="PUT",
+        path=_ACCOUNT,
+        allows=(KeyScope.ACCOUNTS_WRITE,),
+        handler=accounts.put,
+        summary="Create or change an account",
+        body=bodies.AccountBody,
+        answer=replies.AccountView,
+    ),
+    Route(
+        method="GET",
+        path=_ACCOUNT,
+        allows=May.ANY_KEY,
+        handler=accounts.get,
+        summary="How an account stands: factors, enforcement, throttle, recovery",
+        answer=answers.AccountStatus,
+        refusals=NO_ACCOUNT,
+    ),
+    Route(
+        method="GET",
+        path="/v1/accounts",
+        allows=May.ANY_KEY,
+        handler=accounts.list_all,
+        summary="List accounts",
+        query=bodies.AccountsQuery,
+        answer=answers.List[replies.AccountView],
+    ),
+    Route(
+        method="POST",
+        path=f"{_ACCOUNT}/unlock",
+        allows=(KeyScope.ADMIN,),
+        handler=accounts.unlock,
+        summary="Let a locked-out account in for a while",
+        body=bodies.UnlockBody,
+        answer=replies.AccountView,
+        is_idempotent=True,
+        refusals=(*NO_ACCOUNT, RefusalCode.NOT_LOCKED_OUT),
+    ),
+    Route(
+        method="GET",
+        path=f"{_ACCOUNT}/timeline",
+        allows=(KeyScope.AUDIT_READ,),
+        handler=accounts.timeline,
+        summary="Everything that happened to an account, explained",
+        query=bodies.TimelineQuery,
+        answer=answers.List[answers.TimelineEntry],
+        refusals=NO_ACCOUNT,
+    ),
+)
+
+RECOVERY_ROUTES = (
+    Route(
+        method="POST",
+        path=_RECOVERY,
+        allows=(KeyScope.LOGINS,),
+        handler=recoveries.start,
+        summary="A lost device: ask for recovery",
+        body=bodies.RecoveryBody,
+        answer=replies.RecoveryView,
+        status=201,
+        is_idempotent=True,
+        refusals=(
+            *NO_ACCOUNT,
+            RefusalCode.NO_MAILBOX,
+            RefusalCode.RECOVERY_NOT_OFFERED,
+            RefusalCode.TOO_MANY_RECOVERIES,
+        ),
+    ),
+    Route(
+        method="GET",
+        path=_RECOVERY,
+        allows=(KeyScope.LOGINS, KeyScope.ADMIN),
+        handler=recoveries.get,
+        summary="The newest recovery request",
+        answer=replies.RecoveryView,
+        refusals=(RefusalCode.RECOVERY_NOT_FOUND,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_RECOVERY}/{{recovery_id}}/cancel",
+        allows=(KeyScope.LOGINS, KeyScope.ADMIN),
+        handler=recoveries.cancel,
+        summary="Stop a recovery",
+        body=bodies.CancelRecoveryBody,
+        answer=replies.RecoveryView,
+        is_idempotent=True,
+        refusals=(RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
+    ),
+    Route(
+        method="POST",
+        path=f"{_RECOVERY}/{{recovery_id}}/deny",
+        allows=(KeyScope.ADMIN,),
+        handler=recoveries.deny,
+        summary="An admin refuses a recovery",
+        body=bodies.DenyRecoveryBody,
+        answer=replies.RecoveryView,
+        is_idempotent=True,
+        refusals=(RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
+    ),
+)

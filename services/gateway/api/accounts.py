@@ -1,0 +1,75 @@
+"""Accounts: put, read, list, unlock, and what happened to them."""
+
+import asyncio
+
+from services.gateway.api.bodies import AccountBody, AccountsQuery, TimelineQuery, UnlockBody
+from services.gateway.api.call import Call, Nothing, Outcome, Said
+from services.gateway.api.cursors import page, position_of
+from services.gateway.api.entries import before, entries_of
+from services.gateway.api.explained import explain
+from services.gateway.api.route import ACCOUNT_ID
+from services.gateway.api.translation import put_account
+from services.gateway.problems import Problem, invalid
+from shared.contracts.commands import ListAccounts, ReadAccount, ReadEntries, ReadRecovery, ReadSecurity, Unlock
+from shared.contracts.replies import RefusalCode
+
+
+async def put(call: Call[AccountBody, Nothing]) -> Outcome:
+    """Create or change an account."""
+    command = put_account(call.body, call.account_id, call.caller, call.deps.contacts)
+    if isinstance(command, Problem):
+        return command
+    return await call.ask(command, account_id=call.account_id)
+
+
+async def get(call: Call[Nothing, Nothing]) -> Outcome:
+    """What three services know of an account, asked at once."""
+    account, security, recovery = await asyncio.gather(
+        call.ask(ReadAccount(), account_id=call.account_id),
+        call.ask(ReadSecurity(), account_id=call.account_id),
+        call.ask(ReadRecovery(), account_id=call.account_id),
+    )
+    if isinstance(account, Problem):
+        return account
+    if isinstance(security, Problem):
+        return security
+    if isinstance(recovery, Problem) and recovery.code is not RefusalCode.RECOVERY_NOT_FOUND:
+        return recovery
+    return Said({**account.data, **security.data, "recovery": recovery.data if isinstance(recovery, Said) else None})
+
+
+async def list_all(call: Call[Nothing, AccountsQuery]) -> Outcome:
+    """A page of accounts, in the order of their ids."""
+    after = position_of(call.query.cursor) if call.query.cursor else None
+    if call.query.cursor and (after is None or not ACCOUNT_ID.fullmatch(after)):
+        return invalid("/cursor", "cursor", "Not a cursor of this list.")
+    said = await call.ask(
+        ListAccounts(role=call.query.role, state=call.query.state, after=after, limit=call.query.limit)
+    )
+    if isinstance(said, Problem):
+        return said
+    accounts = said.data["accounts"]
+    assert isinstance(accounts, list)
+    last = accounts[-1]["account_id"] if accounts else None
+    return Said(page(accounts, has_more=bool(said.data["has_more"]) and last is not None, last=last))
+
+
+async def unlock(call: Call[UnlockBody, Nothing]) -> Outcome:
+    """An admin lets a locked-out account in for a while."""
+    command = Unlock(hours=call.body.hours, reason=call.body.reason)
+    return await call.ask(command, account_id=call.account_id, actor=call.body.actor)
+
+
+async def timeline(call: Call[Nothing, TimelineQuery]) -> Outcome:
+    """Everything that happened to the account, in words, newest first."""
+    position = before(call.query.cursor)
+    if isinstance(position, Problem):
+        return position
+    said = await call.ask(
+        ReadEntries(before=position, limit=call.query.limit, newest_first=True), account_id=call.account_id
+    )
+    if isinstance(said, Problem):
+        return said
+    entries, has_more = entries_of(said)
+    last = entries[-1].seq if entries else None
+    return Said(page([explain(entry) for entry in entries], has_more=has_more and last is not None, last=last))

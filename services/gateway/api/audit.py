@@ -1,0 +1,41 @@
+"""The audit log, and the feed of events that is read from it."""
+
+from services.gateway.api.bodies import AuditQuery, FeedQuery
+from services.gateway.api.call import Call, Nothing, Outcome, Said
+from services.gateway.api.cursors import page
+from services.gateway.api.entries import before, entries_of
+from services.gateway.problems import Problem
+from shared.contracts.commands import ReadEntries
+
+
+async def search(call: Call[Nothing, AuditQuery]) -> Outcome:
+    """Entries as they were appended, newest first."""
+    position = before(call.query.cursor)
+    if isinstance(position, Problem):
+        return position
+    types = tuple(call.query.types.split(",")) if call.query.types else ()
+    said = await call.ask(
+        ReadEntries(before=position, limit=call.query.limit, newest_first=True, types=types),
+        account_id=call.query.account_id,
+    )
+    if isinstance(said, Problem):
+        return said
+    entries, has_more = entries_of(said)
+    last = entries[-1].seq if entries else None
+    data = [entry.model_dump(mode="json") for entry in entries]
+    return Said(page(data, has_more=has_more and last is not None, last=last))
+
+
+async def feed(call: Call[Nothing, FeedQuery]) -> Outcome:
+    """Events in the order of the audit chain. What was erased since is left out; its number is not."""
+    said = await call.ask(ReadEntries(after=call.query.after, limit=call.query.limit))
+    if isinstance(said, Problem):
+        return said
+    entries, has_more = entries_of(said)
+    return Said(
+        {
+            "data": [{**entry.event, "sequence": str(entry.seq)} for entry in entries if entry.event is not None],
+            "next_after": entries[-1].seq if entries else call.query.after,
+            "has_more": has_more,
+        }
+    )

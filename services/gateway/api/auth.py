@@ -1,0 +1,119 @@
+"""Who calls: `Authorization: Bearer df_live_…` names a tenant and what the caller may do.
+
+A key is looked up by its SHA-256. It has 256 random bits, so there is nothing to guess and nothing that a
+comparison's time could tell. A missing key goes the same way as an unknown one.
+"""
+
+import datetime as dt
+import enum
+from collections import OrderedDict
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.gateway.problems import HttpCode, Problem
+from services.gateway.queries.api_keys import FoundKey, find_key
+from shared.clock import host_now, monotonic
+from shared.crypto.api_keys import api_key_digest
+from shared.db.pool import Database
+
+CACHED_FOR = 5.0  # seconds; so long a key that was revoked elsewhere may still be good here
+CACHED_KEYS = 10_000
+
+
+class KeyScope(enum.StrEnum):
+    """What a key may be for."""
+
+    LOGINS = "logins"
+    ACCOUNTS_WRITE = "accounts:write"
+    ACCOUNTS_PRIVILEGED = "accounts:privileged"  # role, sso, active
+    FACTORS_WRITE = "factors:write"
+    ADMIN = "admin"
+    POLICY_WRITE = "policy:write"
+    AUDIT_READ = "audit:read"
+    REPORTS = "reports"
+    KEYS = "keys"
+
+
+class May(enum.Enum):
+    """Who may call, where it is no question of scopes."""
+
+    ANYONE = "anyone"
+    ANY_KEY = "any key"
+
+
+Allowed = tuple[KeyScope, ...] | May
+"""Any one of the scopes, or one of the two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An API key that is good, and its tenant."""
+
+    tenant_id: UUID
+    key_id: UUID
+    scopes: frozenset[str]
+    is_sandbox: bool
+
+    @property
+    def actor(self) -> str:
+        """As the audit log names it."""
+        return f"api_key:{self.key_id}"
+
+    def may(self, scope: KeyScope) -> bool:
+        """Whether the key has the scope."""
+        return scope in self.scopes
+
+
+class Keys:
+    """Finds callers; remembers keys, not verdicts: expiry is judged at each use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._found: OrderedDict[bytes, tuple[float, FoundKey]] = OrderedDict()
+
+    async def caller(self, authorization: str | None) -> Caller | Problem:
+        """Who sends this header. Raises `StoreUnavailable`."""
+        scheme, _, key = (authorization or "").partition(" ")
+        digest = api_key_digest(key.strip() if scheme.lower() == "bearer" else "")
+        found = await self._find(digest)
+        return Problem(code=HttpCode.UNAUTHORIZED) if found is None else judge_key(found, host_now())
+
+    def forget(self, key_id: UUID) -> None:
+        """A key was revoked here: it is not to be good for another moment."""
+        for digest in [digest for digest, (_, found) in self._found.items() if found.key_id == key_id]:
+            del self._found[digest]
+
+    async def _find(self, digest: bytes) -> FoundKey | None:
+        at, found = self._found.get(digest, (0.0, None))
+        if found is not None and monotonic() - at < CACHED_FOR:
+            return found
+        async with self._database.transaction(work_queues=True) as conn:
+            found = await find_key(conn, digest)
+        self._remember(digest, found)
+        return found
+
+    def _remember(self, digest: bytes, found: FoundKey | None) -> None:
+        """Only what was found: a stranger must not be able to push keys out with noise."""
+        self._found.pop(digest, None)
+        if found is None:
+            return
+        self._found[digest] = (monotonic(), found)
+        if len(self._found) > CACHED_KEYS:
+            self._found.popitem(last=False)
+
+
+def judge_key(found: FoundKey, now: dt.datetime) -> Caller | Problem:
+    """Whether a key that exists may be used at ``now``."""
+    if found.expires_at is not None and found.expires_at <= now:
+        return Problem(code=HttpCode.KEY_EXPIRED)
+    if found.is_suspended:
+        return Problem(code=HttpCode.TENANT_SUSPENDED)
+    return Caller(tenant_id=found.tenant_id, key_id=found.key_id, scopes=found.scopes, is_sandbox=found.is_sandbox)
+
+
+def forbids(allowed: Allowed, caller: Caller) -> Problem | None:
+    """The problem of a caller without any of the scopes."""
+    if isinstance(allowed, May) or any(caller.may(scope) for scope in allowed):
+        return None
+    needed = " or ".join(f"`{scope}`" for scope in allowed)
+    return Problem(code=HttpCode.FORBIDDEN_SCOPE, detail=f"The API key lacks the scope {needed}.")

@@ -1,0 +1,242 @@
+"""What the API takes. Every model is a schema of the OpenAPI document; the examples are sent by a test."""
+
+import datetime as dt
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+
+from services.gateway.api.auth import KeyScope
+from services.gateway.api.fields import (
+    Address,
+    Attempt,
+    Body,
+    ByAdmin,
+    ContextBody,
+    Instant,
+    Line,
+    Locale,
+    Login,
+    Page,
+    Reason,
+    TimeZone,
+    Token,
+    Typed,
+    Word,
+)
+from shared.contracts.policy import Policy
+from shared.contracts.tenant import TenantSettings
+from shared.contracts.types import AccountId, EnforcementState, FactorType, Role
+
+_LATEST = 2**63 - 1
+_LONGEST_STEP = int(dt.timedelta(days=400).total_seconds())
+
+
+class Empty(Body):
+    """Nothing; the body may be left out."""
+
+
+class TenantBody(TenantSettings):
+    """The whole of a tenant's settings."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Acme Helpdesk", "colour": "#1f4e79", "languages": ["en", "de"]}]}
+    )
+
+    name: Line
+
+
+class AccountBody(Body):
+    """An account as the helpdesk knows it. An omitted member stays as it is, `null` clears."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"role": "agent", "email": "ada@acme.example", "email_verified": True, "locale": "en"}]
+        }
+    )
+
+    role: Role = Role.CUSTOMER
+    email: Address | None = None
+    email_verified: bool = False
+    phone: Address | None = None
+    locale: Locale | None = None
+    time_zone: TimeZone | None = None
+    sso: bool = False
+    active: bool = True
+    version: Annotated[int, Field(ge=0, le=_LATEST)] | None = None  # an older one than ours is accepted and ignored
+
+    def given(self) -> tuple[str, ...]:
+        """The members that the body held."""
+        return tuple(name for name in type(self).model_fields if name in self.model_fields_set and name != "version")
+
+
+class AccountsQuery(Page):
+    """Which accounts."""
+
+    role: Role | None = None
+    state: EnforcementState | None = None
+
+
+class LoginBody(Login):
+    """The first factor was right; the question is whether this account may in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "account_id": "ada",
+                    "purpose": "sign_in",
+                    "first_factor": {"method": "password"},
+                    "context": {"ip": "192.0.2.7", "user_agent": "Mozilla/5.0"},
+                }
+            ]
+        }
+    )
+
+    account_id: AccountId
+    trusted_device_token: Token | None = None
+
+
+class SendBody(Body):
+    """Which factor's code to send; without one, the mailbox that the challenge offers."""
+
+    factor_id: UUID | None = None
+
+
+class VerifyBody(Attempt):
+    """A code that was typed, or one of the other three."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "123456", "trust_device": False}]})
+
+    factor_id: UUID | None = None
+    trust_device: bool = False
+    context: ContextBody = ContextBody()
+
+
+class FactorBody(Body):
+    """A factor to enrol. `destination`: an address or a number; without it, the account's own."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "totp", "name": "Phone"}]})
+
+    type: Literal[FactorType.TOTP, FactorType.SMS, FactorType.EMAIL]
+    name: Line | None = None
+    destination: Address | None = None
+    proof: UUID | None = None
+    replaces: UUID | None = None
+
+    @model_validator(mode="after")
+    def _destination_where_one_is(self) -> Self:
+        if self.type is FactorType.TOTP and self.destination is not None:
+            raise ValueError("an authenticator has no `destination`")
+        return self
+
+
+class ConfirmBody(Body):
+    """The code that proves a pending factor."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "123456"}]})
+
+    code: Typed
+
+
+class RenameBody(Body):
+    """A factor's new name."""
+
+    name: Line
+
+
+class ProofQuery(Body):
+    """A challenge of the account, verified within ten minutes."""
+
+    proof: UUID | None = None
+
+
+class ProofBody(Body):
+    """A challenge of the account, verified within ten minutes."""
+
+    proof: UUID | None = None
+
+
+class RecoveryBody(Body):
+    """Where the person asks from."""
+
+    context: ContextBody = ContextBody()
+
+
+class CancelRecoveryBody(ByAdmin):
+    """`is_attack`: the owner says that it was somebody else who asked."""
+
+    is_attack: bool = False
+
+
+class DenyRecoveryBody(ByAdmin):
+    """Why an admin refuses."""
+
+    reason: Reason
+
+
+class UnlockBody(ByAdmin):
+    """For how long, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"hours": 24, "reason": "On the phone, new device"}]})
+
+    hours: Annotated[int, Field(ge=1, le=24 * 30)]
+    reason: Reason
+
+
+class PolicyBody(Policy):
+    """The whole policy."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"required": {"scope": "roles", "roles": ["agent", "admin"]}, "grace_days": 7}]}
+    )
+
+    grace_until: Instant | None = None
+    trusted_idps: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
+    actor: AccountId | None = None
+
+    def policy(self) -> Policy:
+        """What is stored."""
+        return Policy.model_validate(self.model_dump(exclude={"actor"}))
+
+
+class TimelineQuery(Page):
+    """A page, newest first."""
+
+
+class AuditQuery(Page):
+    """Newest first. `types`: event types, separated by commas."""
+
+    account_id: AccountId | None = None
+    types: Annotated[str, Field(pattern=r"^[a-z_.]{1,60}(,[a-z_.]{1,60}){0,19}$")] | None = None
+
+
+class FeedQuery(Body):
+    """Oldest first, those after the sequence number."""
+
+    after: Annotated[int, Field(ge=0, le=_LATEST)] = 0
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class ClockBody(Body):
+    """How far the sandbox's clock goes forward."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"advance_seconds": 3600}]})
+
+    advance_seconds: Annotated[int, Field(ge=1, le=_LONGEST_STEP)]
+
+
+class MessagesQuery(Page):
+    """Oldest first."""
+
+    account_id: AccountId | None = None
+
+
+class ApiKeyBody(Body):
+    """A key to make; it gets no scope that the calling key lacks."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Backend", "scopes": ["logins"]}]})
+
+    name: Line
+    scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(KeyScope))]
+    expires_at: Instant | None = None

@@ -1,0 +1,121 @@
+"""Addresses and numbers where they come in: checked, brought into one form, then sealed to the notifier.
+
+Behind this module nobody but the notifier sees them: the rest of the system has the mask, for people, and the digest,
+for comparing.
+"""
+
+import re
+from uuid import UUID
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from services.gateway.problems import HttpCode, Problem, invalid
+from shared.contracts.types import Channel, Contact
+from shared.crypto.digests import digest
+from shared.crypto.keyring import KeyRing
+from shared.crypto.sealing import contact_place, seal
+from shared.secret import Secret
+
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")  # RFC 5322, 3.2.3: dot-atom
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1035, 2.3.1, as relaxed by RFC 1123, 2.1
+_LONGEST_ADDRESS = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
+_LONGEST_LOCAL = 64
+_SHOWN_DIGITS = 2
+_NOT_BY_SMS = frozenset(
+    {
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.PREMIUM_RATE,  # calling back would cost, and sending invites fraud
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.PAGER,
+        PhoneNumberType.UAN,
+        PhoneNumberType.VOICEMAIL,
+    }
+)
+
+
+class Contacts:
+    """Makes `Contact`s."""
+
+    def __init__(self, *, destinations: KeyRing, digests: KeyRing) -> None:
+        """``destinations``: the ring ``seal.notifier``; ``digests``: the ring ``digest.gateway``."""
+        self._destinations = destinations
+        self._digests = digests
+
+    def email(self, tenant_id: UUID, account_id: str, text: str, *, pointer: str) -> Contact | Problem:
+        """An e-mail address; ``pointer`` is where the body holds it."""
+        address = normal_email(text)
+        if address is None:
+            return invalid(pointer, "email_invalid", "Not an address that mail can be sent to.")
+        same = address.lower()  # hosts that tell a local part's case apart are not worth two mailboxes
+        return self._contact(tenant_id, account_id, Channel.EMAIL, address, same, mask_email(address))
+
+    def phone(
+        self,
+        tenant_id: UUID,
+        account_id: str,
+        text: str,
+        *,
+        pointer: str,
+        is_sandbox: bool = False,
+        by_sms: bool = False,
+        countries: tuple[str, ...] = (),
+    ) -> Contact | Problem:
+        """A number with its country; ``by_sms``: codes go there, so it has to be able to take them.
+
+        In a sandbox, whose messages reach nobody, numbers reserved for fiction are good: they are what to try it with.
+        """
+        number = _parsed(text, is_sandbox=is_sandbox)
+        if number is None:
+            return invalid(pointer, "phone_invalid", "Not a valid number with its country, as in +4915112345678.")
+        if by_sms and phonenumbers.number_type(number) in _NOT_BY_SMS:
+            return Problem(code=HttpCode.PHONE_NOT_MOBILE)
+        if by_sms and countries and phonenumbers.region_code_for_number(number) not in countries:
+            return Problem(code=HttpCode.COUNTRY_NOT_ALLOWED)
+        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return self._contact(tenant_id, account_id, Channel.SMS, e164, e164, mask_phone(e164))
+
+    def _contact(
+        self, tenant_id: UUID, account_id: str, channel: Channel, text: str, same: str, masked: str
+    ) -> Contact:
+        place = contact_place(tenant_id, account_id, channel.value)
+        return Contact(
+            sealed=seal(self._destinations, Secret(text), place),
+            masked=masked,
+            digest=digest(self._digests, str(tenant_id), channel.value, same),
+        )
+
+
+def normal_email(text: str) -> str | None:
+    """The address with its domain in lower case and in ASCII (IDNA), or None when it is none."""
+    local, at, domain = text.strip().rpartition("@")
+    if not at or len(local) > _LONGEST_LOCAL or not _LOCAL.fullmatch(local):
+        return None
+    try:
+        labels = domain.encode("idna").decode().lower().split(".")
+    except UnicodeError:
+        return None
+    address = f"{local}@{'.'.join(labels)}"
+    is_domain = len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
+    return address if is_domain and len(address) <= _LONGEST_ADDRESS else None
+
+
+def mask_email(address: str) -> str:
+    """``a•••@acme.example``: enough for its owner, not enough to write to."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[0]}•••@{domain}"
+
+
+def mask_phone(e164: str) -> str:
+    """``•••• 34``."""
+    return f"•••• {e164[-_SHOWN_DIGITS:]}"
+
+
+def _parsed(text: str, *, is_sandbox: bool) -> phonenumbers.PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return None
+    is_good = phonenumbers.is_possible_number if is_sandbox else phonenumbers.is_valid_number
+    return number if is_good(number) and not number.extension else None

@@ -1,0 +1,91 @@
+"""What happened, in words: a sentence for each event, for the timeline of an account."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from services.gateway.api.answers import TimelineEntry
+from shared.contracts.replies import Entry
+
+SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "account.password_changed": "The password was changed at the helpdesk.",
+        "account.reset": "Two-factor sign-in was reset: {reason}.",
+        "account.upserted": "The helpdesk sent the account's data.",
+        "api_key.created": "An API key was made.",
+        "api_key.revoked": "An API key was revoked.",
+        "audit.head": "The audit log was signed up to entry {seq}.",
+        "backup_codes.generated": "{count} backup codes were made; those before are void.",
+        "backup_codes.low": "Only {codes_left} backup codes are left.",
+        "backup_codes.used": "A backup code was used; {codes_left} are left.",
+        "challenge.cancelled": "The challenge was cancelled: {reason}.",
+        "challenge.exhausted": "The challenge ended: too many wrong codes.",
+        "challenge.expired": "The challenge expired unanswered.",
+        "challenge.issued": "A second factor was asked for ({purpose}).",
+        "challenge.redeemed": "The verified challenge was redeemed by the helpdesk.",
+        "challenge.rejected": "A code was refused ({reason}); {attempts_left} attempts left.",
+        "challenge.verified": "The second factor was right: {method} ({purpose}).",
+        "code.delivered": "The code reached {destination}.",
+        "code.expired": "A code for {destination} was too late and was not sent.",
+        "code.sent": "A code was sent to {destination}.",
+        "code.undeliverable": "A code could not be delivered to {destination}: {reason}.",
+        "enforcement.locked_out": "The account was locked out: no second factor by the deadline.",
+        "enforcement.reminded": "A reminder was given ({stage} before the deadline).",
+        "enforcement.satisfied": "The account has the second factor that it must have.",
+        "enforcement.started": "A second factor is required from now on, or from a deadline.",
+        "enforcement.unlocked": "The account was unlocked: {reason}.",
+        "factor.confirmed": "A second factor was added ({factor_type}).",
+        "factor.enrolled": "The enrolment of a second factor began ({factor_type}).",
+        "factor.expired": "The enrolment of a second factor was not finished in time ({factor_type}).",
+        "factor.revoked": "A second factor was removed ({factor_type}): {reason}.",
+        "factor.suspended": "A second factor was suspended ({factor_type}): {reason}.",
+        "login.decided": "Login ({purpose}): {decision}, because {reason}.",
+        "notification.delivered": "The notice `{notification}` reached {destination}.",
+        "notification.expired": "The notice `{notification}` for {destination} was too late and was not sent.",
+        "notification.sent": "The notice `{notification}` was sent to {destination}.",
+        "notification.undeliverable": "The notice `{notification}` could not be delivered to {destination}: {reason}.",
+        "policy.changed": "The policy was changed (version {version}).",
+        "recovery.attack": "The owner said that somebody else asked for the recovery.",
+        "recovery.cancelled": "The recovery was stopped: {reason}.",
+        "recovery.denied": "An admin refused the recovery: {reason}.",
+        "recovery.executed": "The recovery was carried out; {revoked_factors} factors were removed.",
+        "recovery.expired": "The recovery was not confirmed by mail in time.",
+        "recovery.requested": "A lost device was reported; the mailbox has to be proved.",
+        "recovery.superseded": "The recovery was replaced by a newer request.",
+        "recovery.waiting": "The mailbox was proved; two-factor sign-in goes off at {ready_at} unless it is stopped.",
+        "sandbox.clock_moved": "The sandbox's clock went forward by {advance_seconds} seconds.",
+        "sessions.should_end": "The helpdesk was asked to end the account's sessions: {reason}.",
+        "tenant.changed": "The tenant's settings were changed.",
+        "tenant.created": "The tenant was created.",
+        "tenant.suspended": "The tenant was suspended.",
+        "trusted_device.added": "A device was trusted until {expires_at}.",
+        "trusted_device.revoked": "A device is not trusted any more: {reason}.",
+    }
+)
+
+
+def explain(entry: Entry) -> dict[str, object]:
+    """An entry of the audit log as the timeline shows it."""
+    data = entry.event.get("data") if entry.event else None
+    fields = data if isinstance(data, dict) else None
+    shown = TimelineEntry(
+        seq=entry.seq,
+        at=entry.at,
+        type=entry.type,
+        summary=_sentence(entry.type, fields),
+        actor=entry.actor,
+        data=fields,
+    )
+    return shown.model_dump(mode="json")
+
+
+def _sentence(kind: str, data: dict[str, object] | None) -> str:
+    if data is None:
+        return "The details were erased."
+    return SENTENCES.get(kind, kind).format_map(_Gaps(data))
+
+
+class _Gaps(dict[str, object]):
+    """An older event may lack a field that a newer sentence names."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"

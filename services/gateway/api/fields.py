@@ -1,0 +1,126 @@
+"""The kinds of fields that bodies and queries are made of. All are bounded; no text holds a control character, which
+neither a log, nor a mail's subject, nor PostgreSQL could take.
+"""
+
+import datetime as dt
+import re
+import zoneinfo
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.networks import IPvAnyAddress
+
+from shared.contracts import types
+from shared.contracts.types import FirstFactorMethod, Purpose
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_LONGEST_USER_AGENT = 300
+
+
+class Body(BaseModel):
+    """Unknown members are faults: a misspelt option must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> tuple[()]:
+        """A body may hold a code or an address: it does not print itself."""
+        return ()
+
+
+def _known_zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a time zone of the IANA database") from None
+    return name
+
+
+def _tame(user_agent: str) -> str:
+    """A browser says what it likes; no login fails for it."""
+    return _CONTROL.sub(" ", user_agent)[:_LONGEST_USER_AGENT]
+
+
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{1,80}$")]
+Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{1,500}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")]
+Typed = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,512}$")]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=320)]
+Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"), AfterValidator(_known_zone)]
+UserAgent = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_tame)]
+Instant = Annotated[
+    AwareDatetime, Field(ge=dt.datetime(2000, 1, 1, tzinfo=dt.UTC), le=dt.datetime(2200, 1, 1, tzinfo=dt.UTC))
+]
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
+Limit = Annotated[int, Field(ge=1, le=100)]
+
+
+class ContextBody(Body):
+    """Where the person's request came from, as the helpdesk saw it."""
+
+    ip: IPvAnyAddress | None = None
+    user_agent: UserAgent | None = None
+
+    def value(self) -> types.Context:
+        """As commands carry it."""
+        return types.Context(ip=str(self.ip) if self.ip else None, user_agent=self.user_agent)
+
+
+class FirstFactorBody(Body):
+    """What the helpdesk checked before it asked us; `amr` as the identity provider said it (RFC 8176)."""
+
+    method: FirstFactorMethod
+    idp: Word | None = None
+    amr: Annotated[tuple[Word, ...], Field(max_length=16)] = ()
+    at: Instant | None = None
+
+    def value(self) -> types.FirstFactor:
+        """As commands carry it."""
+        return types.FirstFactor(method=self.method, idp=self.idp, amr=self.amr, at=self.at)
+
+
+class Login(Body):
+    """What makes a login, without whose it is."""
+
+    purpose: Literal[Purpose.SIGN_IN, Purpose.STEP_UP, Purpose.API_PASSWORD] = Purpose.SIGN_IN
+    first_factor: FirstFactorBody
+    password_changed_at: Instant | None = None
+    context: ContextBody = ContextBody()
+
+
+class Page(Body):
+    """A page of a list."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class ByAdmin(Body):
+    """`actor` is the account id of the admin who acts; the audit log names it."""
+
+    actor: types.AccountId | None = None
+
+
+class Attempt(Body):
+    """What a person typed: exactly one of the four."""
+
+    code: Typed | None = None
+    backup_code: Typed | None = None
+    recovery_key: Typed | None = None
+    recovery_code: Typed | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(value is not None for _, value in self.typed()) != 1:
+            raise ValueError("give exactly one of `code`, `backup_code`, `recovery_key` and `recovery_code`")
+        return self
+
+    def typed(self) -> tuple[tuple[str, str | None], ...]:
+        """Name and value of all four."""
+        return (
+            ("code", self.code),
+            ("backup_code", self.backup_code),
+            ("recovery_key", self.recovery_key),
+            ("recovery_code", self.recovery_code),
+        )

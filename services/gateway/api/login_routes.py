@@ -1,0 +1,72 @@
+"""The calls about a login and its challenge."""
+
+from services.gateway.api import answers, bodies, logins
+from services.gateway.api.auth import KeyScope
+from services.gateway.api.refusals import NO_ACCOUNT, NOT_OPEN, NOT_SENT, WRONG_CODE
+from services.gateway.api.route import Route
+from shared.contracts import replies
+from shared.contracts.replies import RefusalCode
+
+_CHALLENGE = "/v1/challenges/{challenge_id}"
+
+LOGIN_ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/logins",
+        allows=(KeyScope.LOGINS,),
+        handler=logins.start,
+        summary="The first factor was right: may this account in?",
+        body=bodies.LoginBody,
+        answer=replies.LoginAnswer,
+        is_idempotent=True,
+        refusals=(*NO_ACCOUNT, RefusalCode.ACCOUNT_INACTIVE, RefusalCode.TOO_MANY_CHALLENGES),
+    ),
+    Route(
+        method="GET",
+        path=_CHALLENGE,
+        allows=(KeyScope.LOGINS,),
+        handler=logins.get,
+        summary="How a challenge stands",
+        answer=answers.Challenge,
+        refusals=(RefusalCode.CHALLENGE_NOT_FOUND,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_CHALLENGE}/send",
+        allows=(KeyScope.LOGINS,),
+        handler=logins.send,
+        summary="Send a code, or another one",
+        body=bodies.SendBody,
+        answer=replies.ChallengeView,
+        status=202,
+        is_idempotent=True,
+        refusals=(*NOT_OPEN, RefusalCode.FACTOR_NOT_OFFERED, *NOT_SENT, RefusalCode.THROTTLED),
+    ),
+    Route(
+        method="POST",
+        path=f"{_CHALLENGE}/verify",
+        allows=(KeyScope.LOGINS,),
+        handler=logins.verify,
+        summary="Is what was typed right?",
+        body=bodies.VerifyBody,
+        answer=replies.VerifyAnswer,
+        is_idempotent=True,
+        refusals=(
+            *NOT_OPEN,
+            *WRONG_CODE,
+            RefusalCode.FACTOR_NOT_OFFERED,
+            RefusalCode.NO_BACKUP_CODES,
+        ),
+    ),
+    Route(
+        method="POST",
+        path=f"{_CHALLENGE}/cancel",
+        allows=(KeyScope.LOGINS,),
+        handler=logins.cancel,
+        summary="End a challenge",
+        body=bodies.Empty,
+        answer=replies.ChallengeView,
+        is_idempotent=True,
+        refusals=NOT_OPEN,
+    ),
+)

@@ -1,0 +1,204 @@
+"""The OpenAPI 3.1 document, made of the route table and the pydantic models: there is nothing to keep in step."""
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from services.gateway.api.answers import ProblemDocument
+from services.gateway.api.auth import May
+from services.gateway.api.page import Page
+from services.gateway.api.route import ID_PARTS, Route
+from services.gateway.problems import CONTENT_TYPE, KINDS, Code, HttpCode
+from services.gateway.settings import GatewaySettings
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import ACCOUNT_ID_PATTERN
+
+Json = dict[str, Any]
+
+DESCRIPTION = (
+    "The second factor of a helpdesk's logins. Errors are problem documents (RFC 9457). POSTs that change or send take "
+    "an Idempotency-Key: the same key and body give the same answer. Lists are paged by opaque cursors."
+)
+_REF = "#/components/schemas/{model}"
+_ALWAYS: tuple[Code, ...] = (
+    HttpCode.UNAUTHORIZED,
+    HttpCode.KEY_EXPIRED,
+    HttpCode.TENANT_SUSPENDED,
+    HttpCode.FORBIDDEN_SCOPE,
+    HttpCode.VALIDATION_FAILED,
+    RefusalCode.INTERNAL_ERROR,
+    RefusalCode.UNAVAILABLE,
+    RefusalCode.KEY_MISSING,
+)
+_WITH_BODY: tuple[Code, ...] = (HttpCode.MALFORMED_JSON, HttpCode.BODY_TOO_LARGE, HttpCode.UNSUPPORTED_MEDIA_TYPE)
+_WITH_KEY: tuple[Code, ...] = (
+    HttpCode.IDEMPOTENCY_KEY_MISSING,
+    HttpCode.IDEMPOTENCY_KEY_INVALID,
+    RefusalCode.ALREADY_ANSWERED,
+    RefusalCode.IDEMPOTENCY_KEY_REUSED,
+)
+_KEY_PARAMETER: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "New and random with each request; the same with a retry.",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+}
+
+
+def document(entries: Sequence[Route | Page], settings: GatewaySettings) -> Json:
+    """The whole document."""
+    routes = [entry for entry in entries if isinstance(entry, Route)]
+    names, schemas = _schemas(routes)
+    paths: dict[str, Json] = {}
+    for entry in entries:
+        operation = _operation(entry, names) if isinstance(entry, Route) else _page(entry)
+        paths.setdefault(entry.path, {})[entry.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Deskfactor", "version": _version(), "description": DESCRIPTION},
+        "servers": [{"url": settings.public_url}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "api_key": {"type": "http", "scheme": "bearer", "bearerFormat": "df_live_… | df_test_…"}
+            },
+        },
+    }
+
+
+def _schemas(routes: Sequence[Route]) -> tuple[dict[type[BaseModel], Json], Json]:
+    models = {model: None for route in routes for model in (_body(route), route.answer, route.query) if model}
+    wanted = [(model, "validation") for model in (*models, ProblemDocument)]
+    found, definitions = models_json_schema(wanted, ref_template=_REF)  # type: ignore[arg-type]
+    return {model: found[model, "validation"] for model in models}, definitions["$defs"]
+
+
+def _body(route: Route) -> type[BaseModel] | None:
+    return route.documented_body or route.body
+
+
+def _operation(route: Route, names: dict[type[BaseModel], Json]) -> Json:
+    codes = [*_ALWAYS, *route.refusals]
+    operation: Json = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "description": inspect.getdoc(route.handler) or "",
+        "tags": [_tag(route.path)],
+        "security": [{"api_key": []}],
+        "parameters": [*map(_path_parameter, route.parts), *_query_parameters(route)],
+    }
+    if not isinstance(route.allows, May):
+        operation["x-scopes"] = [scope.value for scope in route.allows]
+    if (body := _body(route)) is not None:
+        codes += _WITH_BODY
+        is_required = any(field.is_required() for field in body.model_fields.values())
+        content = {content_type: {"schema": names[body]} for content_type in route.accepts}
+        operation["requestBody"] = {"required": is_required, "content": content}
+    if route.is_idempotent:
+        codes += _WITH_KEY
+        operation["parameters"].append(_KEY_PARAMETER)
+    good = {
+        "description": HTTPStatus(route.status).phrase,
+        "content": {"application/json": {"schema": names[route.answer]}},
+    }
+    operation["responses"] = {str(route.status): good} | _problems(codes) | {"default": _problem("Another problem")}
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    return f"{route.handler.__module__.rpartition('.')[2]}.{route.handler.__name__}"
+
+
+def _tag(path: str) -> str:
+    """The noun that a path is about."""
+    named = [part for part in path.split("/") if part not in ("", "v1") and not part.startswith("{")]
+    return next(
+        (noun for noun in ("factors", "backup-codes", "trusted-devices", "recovery") if noun in named), named[0]
+    )
+
+
+def _path_parameter(name: str) -> Json:
+    schema = (
+        {"type": "string", "format": "uuid"} if name in ID_PARTS else {"type": "string", "pattern": ACCOUNT_ID_PATTERN}
+    )
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(route: Route) -> list[Json]:
+    if route.query is None:
+        return []
+    schema = route.query.model_json_schema(ref_template=_REF)
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _not_null(property_)}
+        for name, property_ in schema["properties"].items()
+    ]
+
+
+def _not_null(schema: Json) -> Json:
+    """A parameter is left out, never null."""
+    options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default") or value is not None}
+    rest.pop("anyOf", None)
+    return rest | (options[0] if len(options) == 1 else {"anyOf": options} if options else {})
+
+
+def _problems(codes: Iterable[Code]) -> Json:
+    ordered = sorted(set(codes), key=lambda code: (KINDS[code].status, code.value))
+    return {
+        str(status): _problem(", ".join(f"`{code.value}`" for code in group), status)
+        for status, group in groupby(ordered, key=lambda code: KINDS[code].status)
+    }
+
+
+def _problem(description: str, status: int | None = None) -> Json:
+    problem: Json = {
+        "description": description,
+        "content": {CONTENT_TYPE: {"schema": {"$ref": _REF.format(model=ProblemDocument.__name__)}}},
+    }
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        problem["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
+    return problem
+
+
+def _page(page: Page) -> Json:
+    operation: Json = {
+        "operationId": f"{page.method.lower()} {page.path}",
+        "summary": page.summary,
+        "tags": ["beside"],
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", page.path)
+        ]
+        + [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in page.query],
+        "responses": {str(status): _page_answer(page, status, text) for status, text in page.answers.items()}
+        | {"default": _problem("Another problem")},
+    }
+    if page.form:
+        fields = {"type": "object", "properties": {name: {"type": "string"} for name in page.form}}
+        operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": fields}}}
+    return operation
+
+
+def _page_answer(page: Page, status: int, text: str) -> Json:
+    is_page = page.content_type == "text/html" and status != HTTPStatus.SERVICE_UNAVAILABLE
+    if page.content_type is None or (status >= HTTPStatus.BAD_REQUEST and not is_page):
+        return {"description": text}
+    return {"description": text, "content": {page.content_type: {}}}
+
+
+def _version() -> str:
+    try:
+        return version("deskfactor")
+    except PackageNotFoundError:
+        return "0"

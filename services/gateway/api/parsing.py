@@ -1,0 +1,85 @@
+"""From bytes to a valid body, or to a problem that points at each fault without showing what was sent."""
+
+import json
+import re
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from services.gateway.problems import Fault, HttpCode, Problem
+from shared.contracts.commands import request_scope
+from shared.contracts.types import RequestKey
+from shared.crypto.digests import digest
+from shared.crypto.keyring import KeyRing
+
+M = TypeVar("M", bound=BaseModel)
+
+JSON = "application/json"
+MAX_FAULTS = 20
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SHOWABLE = re.compile(r"[a-z][a-z_]{0,40}")
+
+
+async def read_json(request: web.Request, accepted: tuple[str, ...] = (JSON,)) -> bytes | Problem:
+    """The body, at most as large as the application allows; an empty one stands for ``{}``."""
+    raw = await request.read()
+    if not raw:
+        return b"{}"
+    is_utf8 = (request.charset or "utf-8").lower() in ("utf-8", "utf8", "us-ascii")
+    if request.content_type not in accepted or not is_utf8:
+        return Problem(code=HttpCode.UNSUPPORTED_MEDIA_TYPE, detail=f"Send {' or '.join(accepted)} in UTF-8.")
+    return raw
+
+
+def parse_body(raw: bytes, model: type[M]) -> M | Problem:
+    """JSON is parsed once, strictly: no text is taken for a number, nothing unknown is ignored."""
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        if any(fault["type"] == "json_invalid" for fault in error.errors(include_input=False, include_url=False)):
+            return Problem(code=HttpCode.MALFORMED_JSON)
+        return Problem(code=HttpCode.VALIDATION_FAILED, faults=faults_of(error))
+
+
+def parse_query(request: web.Request, model: type[M]) -> M | Problem:
+    """The query's parameters, each at most once."""
+    given = dict(request.query)
+    if len(given) != len(request.query):
+        return Problem(code=HttpCode.VALIDATION_FAILED, detail="A parameter is given twice.")
+    try:
+        return model.model_validate_strings(given)
+    except ValidationError as error:
+        return Problem(code=HttpCode.VALIDATION_FAILED, faults=faults_of(error))
+
+
+def faults_of(error: ValidationError, *, under: str = "") -> tuple[Fault, ...]:
+    """What is wrong, where; the first twenty."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return tuple(
+        Fault(
+            pointer=under + _pointer(fault["loc"]),
+            code=fault["type"],
+            detail=fault["msg"].removeprefix("Value error, "),
+        )
+        for fault in found[:MAX_FAULTS]
+    )
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """RFC 6901. A name that is none of ours is the caller's text and may be anything: it is not shown."""
+    parts = [part if isinstance(part, int) or _SHOWABLE.fullmatch(part) else "?" for part in location]
+    return "".join(f"/{part}" for part in parts)
+
+
+def idempotency_key(request: web.Request, body: BaseModel, digests: KeyRing) -> RequestKey | Problem:
+    """The request's key and the keyed digest of what it asks for."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        return Problem(code=HttpCode.IDEMPOTENCY_KEY_MISSING)
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        return Problem(code=HttpCode.IDEMPOTENCY_KEY_INVALID)
+    canonical = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True, separators=(",", ":"))
+    return RequestKey(
+        scope=request_scope(request.method, request.path), key=given[0], fingerprint=digest(digests, canonical)
+    )

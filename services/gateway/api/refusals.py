@@ -1,0 +1,19 @@
+"""Refusals that go together, for the table of routes."""
+
+from shared.contracts.replies import RefusalCode
+
+NO_ACCOUNT = (RefusalCode.ACCOUNT_NOT_FOUND,)
+NOT_OPEN = (
+    RefusalCode.CHALLENGE_NOT_FOUND,
+    RefusalCode.CHALLENGE_NOT_OPEN,
+    RefusalCode.CHALLENGE_EXPIRED,
+    RefusalCode.CHALLENGE_EXHAUSTED,
+)
+WRONG_CODE = (
+    RefusalCode.CLOCK_OFF,
+    RefusalCode.CODE_ALREADY_USED,
+    RefusalCode.CODE_MALFORMED,
+    RefusalCode.CODE_WRONG,
+    RefusalCode.THROTTLED,
+)
+NOT_SENT = (RefusalCode.TOO_MANY_SENDS, RefusalCode.TOO_SOON)

@@ -1,0 +1,127 @@
+"""One row of the API, and how a request goes through it: who calls, may they, what do they ask, what is said."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from services.gateway.api.auth import Allowed, Caller, forbids
+from services.gateway.api.call import Call, Deps, Nothing, Outcome, Said
+from services.gateway.api.parsing import JSON, idempotency_key, parse_body, parse_query, read_json
+from services.gateway.middleware import CALLER, DEADLINE, REQUEST_ID, problem_response
+from services.gateway.problems import Code, HttpCode, Problem, invalid
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import ACCOUNT_ID_PATTERN, RequestKey
+from shared.messaging.bus import Unavailable
+
+ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN.strip("^$"))
+
+ID_PARTS: Mapping[str, Code] = MappingProxyType(
+    {
+        "challenge_id": RefusalCode.CHALLENGE_NOT_FOUND,
+        "factor_id": RefusalCode.FACTOR_NOT_FOUND,
+        "device_id": RefusalCode.DEVICE_NOT_FOUND,
+        "recovery_id": RefusalCode.RECOVERY_NOT_FOUND,
+        "key_id": HttpCode.KEY_NOT_FOUND,
+    }
+)
+"""Parts of paths that are UUIDs: another text names nothing, so it is not found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One call: the source of routing, of authorisation and of the OpenAPI document."""
+
+    method: str
+    path: str
+    allows: Allowed
+    handler: Callable[[Call[Any, Any]], Awaitable[Outcome]]
+    summary: str
+    answer: type[BaseModel]
+    body: type[BaseModel] | None = None
+    documented_body: type[BaseModel] | None = None  # where `body` is looser than what is taken
+    query: type[BaseModel] | None = None
+    status: int = 200
+    is_idempotent: bool = False  # an Idempotency-Key is required
+    accepts: tuple[str, ...] = (JSON,)
+    refusals: tuple[Code, ...] = ()
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the variable parts of the path."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+def served(route: Route, deps: Deps) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The route as aiohttp calls it."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        call = await _called(route, request, deps)
+        outcome = call if isinstance(call, Problem) else await route.handler(call)
+        match outcome:
+            case Said(data):
+                return web.Response(body=json.dumps(data).encode(), status=route.status, content_type=JSON)
+            case Problem():
+                return problem_response(request, outcome)
+
+    return handle
+
+
+async def _called(route: Route, request: web.Request, deps: Deps) -> Call[Any, Any] | Problem:
+    if not deps.health.is_database_up:
+        raise Unavailable("the database is known to be down")
+    caller = await deps.keys.caller(request.headers.get("Authorization"))
+    if isinstance(caller, Problem):
+        return caller
+    request[CALLER] = f"{caller.tenant_id} {caller.actor}"
+    return forbids(route.allows, caller) or _bad_path(route, request) or await _parsed(route, request, deps, caller)
+
+
+def _bad_path(route: Route, request: web.Request) -> Problem | None:
+    for name in route.parts:
+        text = request.match_info[name]
+        if name in ID_PARTS and not _is_uuid(text):
+            return Problem(code=ID_PARTS[name])
+        if name == "account_id" and not ACCOUNT_ID.fullmatch(text):
+            if route.method == "PUT":
+                return invalid("", "account_id", "An account id has 1 to 128 of A-Z a-z 0-9 . _ ~ -")
+            return Problem(code=RefusalCode.ACCOUNT_NOT_FOUND)
+    return None
+
+
+async def _parsed(route: Route, request: web.Request, deps: Deps, caller: Caller) -> Call[Any, Any] | Problem:
+    query = parse_query(request, route.query or Nothing)
+    if isinstance(query, Problem):
+        return query
+    body: BaseModel | Problem = Nothing()
+    if route.body is not None:
+        raw = await read_json(request, route.accepts)
+        body = raw if isinstance(raw, Problem) else parse_body(raw, route.body)
+    if isinstance(body, Problem):
+        return body
+    key: RequestKey | Problem | None = idempotency_key(request, body, deps.digests) if route.is_idempotent else None
+    if isinstance(key, Problem):
+        return key
+    return Call(
+        deps=deps,
+        caller=caller,
+        body=body,
+        query=query,
+        path=dict(request.match_info),
+        key=key,
+        deadline=request[DEADLINE],
+        correlation_id=UUID(request[REQUEST_ID]) if _is_uuid(request[REQUEST_ID]) else None,
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,33 @@
+"""Every call of the API, in one table, and what is served beside it."""
+
+from aiohttp import web
+
+from services.gateway.api.account_routes import ACCOUNT_ROUTES, RECOVERY_ROUTES
+from services.gateway.api.call import Deps
+from services.gateway.api.factor_routes import FACTOR_ROUTES
+from services.gateway.api.login_routes import LOGIN_ROUTES
+from services.gateway.api.page import Page
+from services.gateway.api.pages import PAGES
+from services.gateway.api.route import Route, served
+from services.gateway.api.tenant_routes import TENANT_ROUTES
+
+ROUTES: tuple[Route, ...] = (
+    *ACCOUNT_ROUTES,
+    *LOGIN_ROUTES,
+    *FACTOR_ROUTES,
+    *RECOVERY_ROUTES,
+    *TENANT_ROUTES,
+)
+
+
+def add_routes(app: web.Application, deps: Deps) -> None:
+    """Serve the table, and the pages."""
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, served(route, deps))
+    for page in PAGES:
+        app.router.add_route(page.method, page.path, page.handler)
+
+
+def listed() -> list[Route | Page]:
+    """All that the OpenAPI document speaks of."""
+    return [*ROUTES, *PAGES]

@@ -1,0 +1,54 @@
+"""From what callers send to the commands that services know. `POST /v1/events` brings some of them by another way."""
+
+from services.gateway.api.auth import Caller, KeyScope
+from services.gateway.api.bodies import AccountBody
+from services.gateway.api.contacts import Contacts
+from services.gateway.api.fields import Login
+from services.gateway.problems import HttpCode, Problem
+from shared.contracts.commands import PutAccount, StartLogin
+from shared.contracts.types import Contact
+
+PRIVILEGED = frozenset({"role", "sso", "active"})
+"""What decides who must have a second factor: a key that may only keep addresses up to date must not change it."""
+
+
+def put_account(body: AccountBody, account_id: str, caller: Caller, contacts: Contacts) -> PutAccount | Problem:
+    """An account as the body gives it."""
+    given = body.given()
+    if PRIVILEGED.intersection(given) and not caller.may(KeyScope.ACCOUNTS_PRIVILEGED):
+        return Problem(
+            code=HttpCode.FORBIDDEN_SCOPE,
+            detail="`role`, `sso` and `active` need the scope `accounts:privileged`.",
+        )
+    email: Contact | Problem | None = None
+    phone: Contact | Problem | None = None
+    if body.email is not None:
+        email = contacts.email(caller.tenant_id, account_id, body.email, pointer="/email")
+    if body.phone is not None:
+        phone = contacts.phone(caller.tenant_id, account_id, body.phone, pointer="/phone", is_sandbox=caller.is_sandbox)
+    if isinstance(email, Problem):
+        return email
+    if isinstance(phone, Problem):
+        return phone
+    return PutAccount(
+        given=given,
+        role=body.role if "role" in given else None,
+        email=email,
+        email_verified=body.email_verified if "email_verified" in given else None,
+        phone=phone,
+        locale=body.locale,
+        time_zone=body.time_zone,
+        sso=body.sso if "sso" in given else None,
+        active=body.active if "active" in given else None,
+        version=body.version,
+    )
+
+
+def start_login(body: Login) -> StartLogin:
+    """A login; a trusted device's token is added by the route that takes one."""
+    return StartLogin(
+        purpose=body.purpose,
+        first_factor=body.first_factor.value(),
+        password_changed_at=body.password_changed_at,
+        context=body.context.value(),
+    )

@@ -1,0 +1,102 @@
+"""The gateway, put together."""
+
+import contextlib
+import datetime as dt
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from services.gateway.api.auth import Keys
+from services.gateway.api.call import CANCEL_PAGE, DEPS, DOCUMENT, DOCUMENTATION, HTML, Deps
+from services.gateway.api.contacts import Contacts
+from services.gateway.api.documentation import documentation
+from services.gateway.api.openapi import document
+from services.gateway.api.routes import add_routes, listed
+from services.gateway.middleware import SETTINGS, around
+from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
+from services.gateway.prompt.rendering import Pages
+from services.gateway.queries.accepted_events import purge_events
+from services.gateway.replies import Asker
+from services.gateway.settings import GatewaySettings
+from shared.db.pool import Database
+from shared.http.health import HEALTH
+from shared.messaging.answers import purge_answers
+from shared.process import Core, open_core
+from shared.schedule import Every, run_schedule
+
+MAX_BODY = 64 * 1024  # bytes
+FINISH_WITHIN = 5.0  # seconds for requests in flight when the process leaves; each has a budget of 2.5
+RINGS = ("seal.gateway", "seal.otp_worker", "seal.notifier", "seal.policy", "digest.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A gateway that listens."""
+
+    core: Core
+    url: str
+
+
+@contextlib.asynccontextmanager
+async def serve(settings: GatewaySettings) -> AsyncIterator[Serving]:
+    """Listen until the block ends; then take nothing new, finish what is in flight, close."""
+    async with open_core(settings, name="gateway", rings=RINGS) as core:
+        core.spawn(run_schedule(SCHEDULE, core.database))
+        runner = web.AppRunner(
+            application(settings, core), access_log=None, shutdown_timeout=FINISH_WITHIN, keepalive_timeout=75
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.host, settings.port)
+            await site.start()
+            yield Serving(core=core, url=_url(settings, runner))
+        finally:
+            core.health.is_leaving = True
+            await runner.cleanup()
+
+
+def application(settings: GatewaySettings, core: Core) -> web.Application:
+    """The HTTP application: one middleware, the table of routes, what they need."""
+    asker = Asker(core.bus, core.health, core.ring("seal.gateway"))
+    html = Pages()
+    specification = document(listed(), settings)
+    app = web.Application(middlewares=[around], client_max_size=MAX_BODY)
+    app[SETTINGS] = settings
+    app[HEALTH] = core.health
+    app[HTML] = html
+    app[CANCEL_PAGE] = RecoveryCancelPage(html, asker, core.ring("seal.policy"), settings.public_url)
+    app[DOCUMENT] = json.dumps(specification).encode()
+    app[DOCUMENTATION] = documentation(specification)
+    app[DEPS] = Deps(
+        settings=settings,
+        asker=asker,
+        health=core.health,
+        database=core.database,
+        relay=core.relay,
+        keys=Keys(core.database),
+        contacts=Contacts(destinations=core.ring("seal.notifier"), digests=core.ring("digest.gateway")),
+        answers=core.ring("seal.gateway"),
+        typed=core.ring("seal.otp_worker"),
+        digests=core.ring("digest.gateway"),
+    )
+    add_routes(app, app[DEPS])
+    return app
+
+
+async def _purge(database: Database) -> bool:
+    """Forget events that were handed in a week ago, and answers whose time is over."""
+    async with database.transaction(work_queues=True) as conn:
+        await purge_answers(conn)
+        return await purge_events(conn) > 0
+
+
+SCHEDULE = (Every(dt.timedelta(minutes=5), _purge),)
+
+
+def _url(settings: GatewaySettings, runner: web.AppRunner) -> str:
+    """Where it listens; port 0 became a real one."""
+    port = runner.addresses[0][1]
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{port}"

@@ -1,0 +1,154 @@
+"""Around every request: its id, its deadline, its one line in the log, its metric, and what went wrong as a problem."""
+
+import asyncio
+import datetime as dt
+import json
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+
+from services.gateway.problems import CONTENT_TYPE, Code, HttpCode, Problem
+from services.gateway.settings import GatewaySettings
+from shared.clock import host_now, monotonic
+from shared.contracts.replies import RefusalCode
+from shared.crypto.keyring import UnknownKey
+from shared.db.connection import StoreUnavailable
+from shared.ids import new_id
+from shared.messaging.bus import NoReply, Unavailable
+from shared.messaging.topology import REQUEST_BUDGET
+from shared.observability.metrics import HTTP_SECONDS
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SETTINGS = web.AppKey("settings", GatewaySettings)
+REQUEST_ID = web.RequestKey("request_id", str)
+DEADLINE = web.RequestKey("deadline", dt.datetime)  # host time, for whoever asks a service
+CODE = web.RequestKey("code", str)  # of the problem that was answered
+CALLER = web.RequestKey("caller", str)  # for the log: ids only
+
+_WRITING = dt.timedelta(milliseconds=50)  # what is left of the budget for the answer itself
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_STRICT_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+@web.middleware
+async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost middleware: nothing that goes wrong passes it."""
+    started = monotonic()
+    given = request.headers.get("X-Request-Id", "")
+    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else str(new_id())
+    request[DEADLINE] = host_now() + REQUEST_BUDGET - _WRITING
+    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
+        response = await _answer(request, handler)
+        _add_headers(request, response)
+        _report(request, response.status, monotonic() - started)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await _within_budget(handler(request))
+    except web.HTTPException as error:
+        return _of_http(request, error)
+    except web.RequestPayloadError:
+        return problem_response(request, Problem(code=HttpCode.REQUEST_REFUSED))
+    except (NoReply, Unavailable, StoreUnavailable) as error:
+        log.warning("unavailable", reason=type(error).__name__)
+        return problem_response(request, Problem(code=RefusalCode.UNAVAILABLE))
+    except UnknownKey as error:
+        log.error("key_missing", error=error)
+        return problem_response(request, Problem(code=RefusalCode.KEY_MISSING))
+    except Exception as error:  # noqa: BLE001 - the outermost: behind it is only the caller
+        log.error("request_failed", error=error)
+        return problem_response(request, Problem(code=RefusalCode.INTERNAL_ERROR))
+
+
+async def _within_budget(work: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    """The result of ``work``; `NoReply` when the budget is over, whatever it hangs on.
+
+    In a task of its own: a query on a frozen connection does not end when it is cancelled, and nobody waits for it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=REQUEST_BUDGET.total_seconds())
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.add_done_callback(_look_at)
+        task.cancel()
+        raise NoReply
+    return task.result()
+
+
+def _look_at(task: "asyncio.Future[web.StreamResponse]") -> None:
+    """What a request ended with after its caller was answered."""
+    if not task.cancelled() and (error := task.exception()):
+        log.info("ended_late", error=error)
+
+
+def problem_response(request: web.Request, problem: Problem) -> web.Response:
+    """A problem as HTTP."""
+    request[CODE] = problem.code.value
+    document = problem.document(request.app[SETTINGS], request[REQUEST_ID])
+    headers = {"Content-Type": CONTENT_TYPE}
+    if (seconds := problem.retry_after_header) is not None:
+        headers["Retry-After"] = str(seconds)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.Response(body=json.dumps(document).encode(), status=problem.status, headers=headers)
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    code: Code
+    match error.status:
+        case HTTPStatus.NOT_FOUND:
+            code = HttpCode.NOT_FOUND
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            code = HttpCode.HTTP_METHOD_NOT_ALLOWED
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            code = HttpCode.BODY_TOO_LARGE
+        case HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+            code = HttpCode.UNSUPPORTED_MEDIA_TYPE
+        case _:
+            code = HttpCode.REQUEST_REFUSED
+    response = problem_response(request, Problem(code=code))
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer carries; a page that says otherwise keeps its own."""
+    headers = response.headers
+    headers["X-Request-Id"] = request[REQUEST_ID]
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"  # the address of a cancel page holds its token
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", _STRICT_CSP)
+    if request.app[SETTINGS].public_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _report(request: web.Request, status: int, seconds: float) -> None:
+    """The canonical line. Routes by their template: a path holds account ids, a query may hold a token."""
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "unmatched"
+    HTTP_SECONDS.labels(method=_method(request), route=route, status=str(status)).observe(seconds)
+    log.info(
+        "request",
+        method=_method(request),
+        route=route,
+        status=status,
+        milliseconds=round(seconds * 1000, 1),
+        **{name: request[key] for name, key in (("problem", CODE), ("caller", CALLER)) if key in request},
+    )
+
+
+def _method(request: web.Request) -> str:
+    return request.method if request.method in ("GET", "POST", "PUT", "PATCH", "DELETE") else "other"

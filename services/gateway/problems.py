@@ -1,0 +1,228 @@
+"""Problem documents (RFC 9457): one table of every way in which a request can go wrong.
+
+`code` is the stable word for programs, `type` a page that exists (``/problems/<slug>``). What the caller sent is never
+echoed: it may hold a code or a key.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import MappingProxyType
+
+from services.gateway.settings import GatewaySettings
+from shared.contracts.replies import Refusal, RefusalCode
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_UNAVAILABLE = 2  # seconds; a process that restarts or a switch-over is back within a few of these
+RETRY_LIMITED = 60  # seconds, where the deciding service named no instant
+
+
+class HttpCode(enum.StrEnum):
+    """What goes wrong before a service is asked."""
+
+    BODY_TOO_LARGE = "body_too_large"
+    COUNTRY_NOT_ALLOWED = "country_not_allowed"
+    FORBIDDEN_SCOPE = "forbidden_scope"
+    HTTP_METHOD_NOT_ALLOWED = "http_method_not_allowed"
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    KEY_EXPIRED = "key_expired"
+    KEY_NOT_FOUND = "key_not_found"
+    MALFORMED_JSON = "malformed_json"
+    NOT_FOUND = "not_found"
+    PHONE_NOT_MOBILE = "phone_not_mobile"
+    REQUEST_REFUSED = "request_refused"
+    TENANT_SUSPENDED = "tenant_suspended"
+    TOO_MANY_KEYS = "too_many_keys"
+    UNAUTHORIZED = "unauthorized"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    VALIDATION_FAILED = "validation_failed"
+
+
+Code = RefusalCode | HttpCode
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem: HTTP status, title, and what to do about it."""
+
+    status: int
+    title: str
+    text: str
+
+
+KINDS: Mapping[Code, Kind] = MappingProxyType(
+    {
+        RefusalCode.ACCOUNT_NOT_FOUND: Kind(404, "No such account", "Put the account first: PUT /v1/accounts/{id}."),
+        RefusalCode.ACCOUNT_INACTIVE: Kind(409, "The account is inactive", "Inactive accounts are not let in."),
+        RefusalCode.ALREADY_ANSWERED: Kind(
+            409,
+            "Already answered",
+            "The answer to this Idempotency-Key held a secret and is not shown again. Start anew with another key.",
+        ),
+        RefusalCode.CHALLENGE_NOT_FOUND: Kind(404, "No such challenge", "Ids of challenges come from POST /v1/logins."),
+        RefusalCode.CHALLENGE_NOT_OPEN: Kind(
+            409, "The challenge is over", "It was answered or cancelled already. Start another login."
+        ),
+        RefusalCode.CHALLENGE_EXPIRED: Kind(
+            409, "The challenge has expired", "A challenge lives for ten minutes. Start another login."
+        ),
+        RefusalCode.CHALLENGE_EXHAUSTED: Kind(
+            409, "No attempts left", "Five codes were tried on this challenge. Start another login."
+        ),
+        RefusalCode.CLOCK_OFF: Kind(
+            422,
+            "The authenticator's clock is off",
+            "The code belongs to another time, `minutes_off` from now. Set the device's clock and try a new one.",
+        ),
+        RefusalCode.CODE_ALREADY_USED: Kind(422, "The code was used already", "Every code is good once."),
+        RefusalCode.CODE_WRONG: Kind(422, "The code is wrong", "`attempts_left` more may be tried."),
+        RefusalCode.CODE_MALFORMED: Kind(
+            422, "Not a code", "The text has another form than the codes of this factor. It counted as no attempt."
+        ),
+        RefusalCode.DEVICE_NOT_FOUND: Kind(404, "No such trusted device", "It may have been removed already."),
+        RefusalCode.EMAIL_NOT_VERIFIED: Kind(
+            409, "The address is not verified", "A code mailed to the address has to come back here first."
+        ),
+        RefusalCode.FACTOR_NOT_FOUND: Kind(404, "No such factor", "It may have been removed already."),
+        RefusalCode.FACTOR_NOT_OFFERED: Kind(
+            409, "The challenge does not offer this factor", "`factors` of the challenge lists those that it takes."
+        ),
+        RefusalCode.FACTOR_NOT_PENDING: Kind(409, "The factor is not pending", "It was confirmed or has expired."),
+        RefusalCode.IDEMPOTENCY_KEY_REUSED: Kind(
+            422, "The Idempotency-Key belongs to another request", "A key goes with one body: use a new one."
+        ),
+        RefusalCode.INTERNAL_ERROR: Kind(500, "Our fault", "It has been recorded under the `request_id`."),
+        RefusalCode.KEY_MISSING: Kind(503, "A key is missing", "What was stored cannot be opened. Try again soon."),
+        RefusalCode.LAST_FACTOR_REQUIRED: Kind(
+            409, "The last factor of an account that must have one", "Replace it instead: enrol with `replaces`."
+        ),
+        RefusalCode.METHOD_NOT_ALLOWED: Kind(
+            409, "The policy does not allow this method", "`methods` of the policy lists those that are allowed."
+        ),
+        RefusalCode.NO_BACKUP_CODES: Kind(409, "There are no backup codes", "Generate them first."),
+        RefusalCode.NO_MAILBOX: Kind(
+            409, "No mailbox to prove", "The account has no verified address, so it cannot recover by itself."
+        ),
+        RefusalCode.NOT_A_SANDBOX: Kind(403, "Sandbox tenants only", "Use a key that begins with df_test_."),
+        RefusalCode.NOT_LOCKED_OUT: Kind(409, "The account is not locked out", "There is nothing to unlock."),
+        RefusalCode.PROOF_REQUIRED: Kind(
+            403,
+            "A fresh proof is required",
+            "Give `proof`: a challenge of this account, verified within ten minutes by a factor or a backup code.",
+        ),
+        RefusalCode.RECOVERY_NOT_FOUND: Kind(404, "No such recovery request", "Or its link is not valid."),
+        RefusalCode.RECOVERY_NOT_OFFERED: Kind(
+            409, "Recovery is not offered", "The policy or the account's state rules it out. An admin can help."
+        ),
+        RefusalCode.RECOVERY_OVER: Kind(409, "The recovery is over", "It was executed or stopped, or has expired."),
+        RefusalCode.SIGNATURE_WRONG: Kind(403, "The signature does not fit", "The callback was not taken in."),
+        RefusalCode.THROTTLED: Kind(429, "Too many wrong codes", "Wait until Retry-After is over, then try again."),
+        RefusalCode.TOO_MANY_CHALLENGES: Kind(429, "Too many open challenges", "Finish or cancel one first."),
+        RefusalCode.TOO_MANY_FACTORS: Kind(409, "Too many factors", "Remove one first."),
+        RefusalCode.TOO_MANY_RECOVERIES: Kind(429, "Too many recovery requests", "There were three within 30 days."),
+        RefusalCode.TOO_MANY_SENDS: Kind(429, "Too many codes sent", "No more are sent for now. Use another factor."),
+        RefusalCode.TOO_SOON: Kind(429, "Too soon", "Wait until Retry-After is over, then try again."),
+        RefusalCode.UNAVAILABLE: Kind(
+            503,
+            "Not available right now",
+            "No verdict was reached in time. Try again with the same Idempotency-Key. Let nobody in without one.",
+        ),
+        HttpCode.BODY_TOO_LARGE: Kind(413, "The body is too large", "At most 64 KiB are read."),
+        HttpCode.COUNTRY_NOT_ALLOWED: Kind(
+            422, "SMS do not go to this country", "`countries` of the tenant lists where SMS may go."
+        ),
+        HttpCode.FORBIDDEN_SCOPE: Kind(403, "The key may not do this", "The API key lacks the scope of this call."),
+        HttpCode.HTTP_METHOD_NOT_ALLOWED: Kind(405, "Not with this method", "`Allow` names the methods of this path."),
+        HttpCode.IDEMPOTENCY_KEY_INVALID: Kind(
+            400, "The Idempotency-Key is not usable", "It has 1 to 255 visible ASCII characters."
+        ),
+        HttpCode.IDEMPOTENCY_KEY_MISSING: Kind(
+            400, "An Idempotency-Key is required", "Send a new random one with each request, and the same with a retry."
+        ),
+        HttpCode.KEY_EXPIRED: Kind(401, "The API key has expired", "Use one that is valid, or make another."),
+        HttpCode.KEY_NOT_FOUND: Kind(404, "No such API key", "It may have been revoked already."),
+        HttpCode.MALFORMED_JSON: Kind(400, "Not JSON", "The body cannot be read as JSON in UTF-8."),
+        HttpCode.NOT_FOUND: Kind(404, "Nothing here", "See /openapi.json for what there is."),
+        HttpCode.PHONE_NOT_MOBILE: Kind(
+            422, "Not a mobile number", "SMS cannot reach landlines and numbers of services. Give a mobile number."
+        ),
+        HttpCode.REQUEST_REFUSED: Kind(400, "The request cannot be read", "Its HTTP is not as it should be."),
+        HttpCode.TENANT_SUSPENDED: Kind(403, "The tenant is suspended", "Ask the operator of this service."),
+        HttpCode.TOO_MANY_KEYS: Kind(409, "Too many API keys", "Revoke one that is not used any more."),
+        HttpCode.UNAUTHORIZED: Kind(401, "No valid API key", "Send `Authorization: Bearer` with a key of your tenant."),
+        HttpCode.UNSUPPORTED_MEDIA_TYPE: Kind(415, "Not with this Content-Type", "Send application/json."),
+        HttpCode.VALIDATION_FAILED: Kind(
+            422, "The request is not as it should be", "`errors` points at each fault; see /openapi.json."
+        ),
+    }
+)
+
+BY_SLUG: Mapping[str, tuple[Code, Kind]] = MappingProxyType(
+    {code.replace("_", "-"): (code, kind) for code, kind in KINDS.items()}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault of a body; `pointer` is a JSON pointer (RFC 6901), `code` a machine word."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One problem on its way to the caller. `retry_after` is in seconds."""
+
+    code: Code
+    detail: str | None = None
+    faults: tuple[Fault, ...] = ()
+    retry_after: int | None = None
+    figures: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return KINDS[self.code].status
+
+    @property
+    def retry_after_header(self) -> int | None:
+        """Seconds for ``Retry-After``; every 429 and 503 has some."""
+        match self.status:
+            case HTTPStatus.SERVICE_UNAVAILABLE:
+                return self.retry_after or RETRY_UNAVAILABLE
+            case HTTPStatus.TOO_MANY_REQUESTS:
+                return self.retry_after or RETRY_LIMITED
+            case _:
+                return None
+
+    def document(self, settings: GatewaySettings, request_id: str) -> dict[str, object]:
+        """The document's members (RFC 9457, 3.1 and 3.2)."""
+        kind = KINDS[self.code]
+        document: dict[str, object] = {
+            "type": f"{settings.public_url}/problems/{self.code.replace('_', '-')}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail or kind.text,
+            "code": self.code.value,
+            "request_id": request_id,
+        }
+        if self.faults:
+            document["errors"] = [
+                {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in self.faults
+            ]
+        return document | dict(self.figures)
+
+
+def of_refusal(refusal: Refusal) -> Problem:
+    """What a deciding service refused, with the figures that help the person on."""
+    figures = refusal.model_dump(mode="json", exclude_none=True, exclude={"code", "detail"})
+    return Problem(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after_seconds, figures=figures)
+
+
+def invalid(pointer: str, code: str, detail: str) -> Problem:
+    """A single fault."""
+    return Problem(code=HttpCode.VALIDATION_FAILED, faults=(Fault(pointer=pointer, code=code, detail=detail),))

@@ -1,0 +1,1 @@
+"""Pages for people: no script, strict CSP, readable without style."""

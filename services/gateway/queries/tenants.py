@@ -1,0 +1,55 @@
+"""Tenants, their settings and their clock."""
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.db.connection import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantRow:
+    """A tenant; `settings` as stored, what is missing has its default."""
+
+    tenant_id: UUID
+    name: str
+    is_sandbox: bool
+    settings: dict[str, object]
+    created_at: dt.datetime
+
+
+async def load_tenant(conn: Connection, tenant_id: UUID) -> TenantRow:
+    """The tenant of a key; it cannot be missing."""
+    row = await conn.fetchrow(
+        "SELECT tenant_id, name, is_sandbox, settings, created_at FROM gateway.tenants WHERE tenant_id = $1", tenant_id
+    )
+    return _row(row)
+
+
+async def lock_tenant(conn: Connection, tenant_id: UUID) -> TenantRow:
+    """The tenant, locked until the transaction ends, so that two changes follow one another."""
+    row = await conn.fetchrow(
+        """
+        SELECT tenant_id, name, is_sandbox, settings, created_at
+          FROM gateway.tenants WHERE tenant_id = $1 FOR NO KEY UPDATE
+        """,
+        tenant_id,
+    )
+    return _row(row)
+
+
+async def update_tenant(conn: Connection, tenant_id: UUID, name: str, settings: dict[str, object]) -> None:
+    """Replace name and settings."""
+    await conn.execute(
+        "UPDATE gateway.tenants SET name = $2, settings = $3 WHERE tenant_id = $1", tenant_id, name, settings
+    )
+
+
+async def tenant_now(conn: Connection, tenant_id: UUID) -> dt.datetime:
+    """Tenant time."""
+    now: dt.datetime = await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id)
+    return now
+
+
+def _row(row: object) -> TenantRow:
+    return TenantRow(**dict(row))  # type: ignore[call-overload]

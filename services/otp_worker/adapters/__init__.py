@@ -1,0 +1,1 @@
+"""Ciphers, digests, hashes and signatures of the verifier."""

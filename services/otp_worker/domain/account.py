@@ -1,0 +1,107 @@
+"""All that a decision about an account may need: what policy knows, and the counters that are ours."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from services.otp_worker.domain.login import LoginFacts
+from services.otp_worker.domain.sending import Budget
+from services.otp_worker.domain.throttle import Throttle
+from shared.contracts.policy import Policy
+from shared.contracts.types import Contact, Role
+
+UNCHANGED = dt.timedelta(days=7)  # after which an address that the helpdesk verified counts as a mailbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """One row of ours; written as a whole, under the account's lock."""
+
+    factor_epoch: int = 0
+    password_changed_at: dt.datetime | None = None
+    first_enrolled_at: dt.datetime | None = None
+    last_success_at: dt.datetime | None = None
+    throttle: Throttle = Throttle()
+    budget: Budget = Budget()
+    backup_set_id: UUID | None = None
+    backup_generated_at: dt.datetime | None = None
+    backup_acknowledged_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What policy says of one account; see `EnforcementFacts`."""
+
+    required_since: dt.datetime | None
+    is_individually_required: bool
+    exempt_until: dt.datetime | None
+    extended_until: dt.datetime | None
+    must_enrol_since: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account at this moment. `now` is its tenant's time, `system_now` the database's."""
+
+    tenant_id: UUID
+    id: str
+    now: dt.datetime
+    system_now: dt.datetime
+    policy: Policy
+    role: Role
+    is_active: bool
+    subject_since: dt.datetime
+    requirement: Requirement
+    email: Contact | None
+    email_verified: bool
+    email_proved_at: dt.datetime | None
+    email_changed_at: dt.datetime | None
+    former_email: Contact | None
+    phone: Contact | None
+    language: str
+    time_zone: str
+    password_changed_at: dt.datetime | None
+    tenant_name: str
+    tenant_colour: str | None
+    domain: str | None
+    state: AccountState
+    tenant_key: str | None = field(repr=False)
+    account_key: bytes | None = field(repr=False)
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        """Tenant and account id."""
+        return self.tenant_id, self.id
+
+    @property
+    def mailbox(self) -> Contact | None:
+        """The address that may prove a person: a mailed code came back from it, or the helpdesk verified it and it has
+        not changed for a week, which is longer than a thief's patience.
+        """
+        if self.email is None:
+            return None
+        is_old = self.email_changed_at is None or self.email_changed_at + UNCHANGED <= self.now
+        return self.email if self.email_proved_at is not None or (self.email_verified and is_old) else None
+
+    @property
+    def notice_emails(self) -> tuple[Contact, ...]:
+        """Where notices go by mail: the address if it was ever verified, and the one it replaced."""
+        own = self.email if self.email_verified or self.email_proved_at is not None else None
+        return tuple(contact for contact in (own, self.former_email) if contact is not None)
+
+
+def login_facts(account: Account, *, held_factors: int, is_device_trusted: bool = False) -> LoginFacts:
+    """What the login's decision is made of."""
+    return LoginFacts(
+        role=account.role,
+        is_active=account.is_active,
+        subject_since=account.subject_since,
+        required_since=account.requirement.required_since,
+        is_individually_required=account.requirement.is_individually_required,
+        exempt_until=account.requirement.exempt_until,
+        extended_until=account.requirement.extended_until,
+        must_enrol_since=account.requirement.must_enrol_since,
+        held_factors=held_factors,
+        was_enrolled=account.state.first_enrolled_at is not None,
+        is_device_trusted=is_device_trusted,
+    )

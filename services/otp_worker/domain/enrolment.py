@@ -1,0 +1,96 @@
+"""May a factor be added or changed, and on which proof.
+
+The first factor of an account is bound on the strength of the first factor alone, except where a thief with the
+password would gain by it: the account had a factor before, is locked out, or the tenant asks for more. Then a code to
+the verified mailbox comes first. Every later change needs a fresh second factor.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from services.otp_worker.domain.account import Account, login_facts
+from services.otp_worker.domain.challenge import MAILBOX, Challenge
+from services.otp_worker.domain.factor import STEP_UP_LIFETIME
+from services.otp_worker.domain.login import enforcement_for, needs_mailbox
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import ChallengeId, ChallengeState, Contact, EnforcementState, FactorType, Purpose
+
+_PROVING = frozenset({Purpose.SIGN_IN, Purpose.STEP_UP, Purpose.ENROLMENT})
+
+
+@dataclass(frozen=True, slots=True)
+class MayEnrol:
+    """Yes; `login_challenge_id` is the login that the confirmation will complete."""
+
+    login_challenge_id: ChallengeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MayNotEnrol:
+    """No, and why."""
+
+    code: RefusalCode
+
+
+def is_fresh_proof(challenge: Challenge | None, now: dt.datetime) -> bool:
+    """Whether this challenge was passed within ten minutes by a factor, backup code, key or recovery code.
+
+    A trusted device never verifies a challenge, so it cannot be here; a mailbox does, and is not enough.
+    """
+    return (
+        challenge is not None
+        and challenge.purpose in _PROVING
+        and challenge.state in (ChallengeState.VERIFIED, ChallengeState.REDEEMED)
+        and challenge.verified_by not in (None, MAILBOX)
+        and challenge.verified_at is not None
+        and now < challenge.verified_at + STEP_UP_LIFETIME
+    )
+
+
+def may_enrol(account: Account, *, held_factors: int, proof: Challenge | None) -> MayEnrol | MayNotEnrol:
+    """Whether a factor may be added now. ``proof`` is a challenge of this very account."""
+    if held_factors:
+        return MayEnrol() if is_fresh_proof(proof, account.now) else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
+    state = enforcement_for(account.policy, login_facts(account, held_factors=0), account.now).state
+    if state is EnforcementState.LOCKED_OUT and not account.policy.enrol_when_locked_out:
+        return MayNotEnrol(RefusalCode.PROOF_REQUIRED)  # an admin's unlock is the way in
+    if needs_mailbox(account.policy, was_enrolled=account.state.first_enrolled_at is not None, state=state):
+        return _with_mailbox(account, proof)
+    if proof is not None and _is_of_login(proof, account.now):
+        return MayEnrol(proof.id)
+    return MayEnrol()
+
+
+def may_use_address(account: Account, factor_type: FactorType, contact: Contact) -> bool:
+    """Whether an e-mail factor may use an address: the account's own only once it is verified, by the helpdesk or by
+    a code that came back; another one is proved by the enrolment itself.
+    """
+    own = account.email
+    if factor_type is not FactorType.EMAIL or own is None or own.digest != contact.digest:
+        return True
+    return account.email_verified or account.email_proved_at is not None
+
+
+def _with_mailbox(account: Account, proof: Challenge | None) -> MayEnrol | MayNotEnrol:
+    if proof is None:
+        missing = RefusalCode.NO_MAILBOX if account.mailbox is None else RefusalCode.PROOF_REQUIRED
+        return MayNotEnrol(missing)
+    if _is_proved_mailbox(proof, account.now):
+        return MayEnrol(proof.id)
+    return MayEnrol() if is_fresh_proof(proof, account.now) else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
+
+
+def _is_of_login(proof: Challenge, now: dt.datetime) -> bool:
+    is_own = proof.purpose is Purpose.ENROLMENT and proof.factor_id is None
+    return (is_own and proof.is_open(now)) or _is_proved_mailbox(proof, now)
+
+
+def _is_proved_mailbox(proof: Challenge, now: dt.datetime) -> bool:
+    return (
+        proof.purpose is Purpose.ENROLMENT
+        and proof.factor_id is None
+        and proof.state is ChallengeState.VERIFIED
+        and proof.verified_by == MAILBOX
+        and proof.verified_at is not None
+        and now < proof.verified_at + STEP_UP_LIFETIME
+    )

@@ -1,0 +1,165 @@
+"""May this login pass: the decision from enforcement, factors, trust and what the login is for.
+
+The table is in ``architecture.md`` ("Enforcement"). Where a factor is held the answer is a challenge, whatever the
+policy says; where none is held the enforcement decides.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from shared.contracts.policy import ApiPassword, Policy
+from shared.contracts.types import Decision, EnforcementState, FirstFactor, FirstFactorMethod, Purpose, Role
+from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
+
+_LOGIN_PURPOSES = frozenset({Purpose.SIGN_IN, Purpose.STEP_UP, Purpose.API_PASSWORD})
+_SECOND_FACTORS = frozenset({"mfa", "otp", "hwk", "swk", "sms", "fpt", "face", "iris", "vbm", "mca"})  # RFC 8176, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginFacts:
+    """What policy knows of the account, and what we hold for it, read under the account's lock."""
+
+    role: Role
+    is_active: bool
+    subject_since: dt.datetime
+    required_since: dt.datetime | None
+    is_individually_required: bool
+    exempt_until: dt.datetime | None
+    extended_until: dt.datetime | None
+    must_enrol_since: dt.datetime | None
+    held_factors: int  # active or suspended: guessing until a factor is suspended shall not open the door
+    was_enrolled: bool  # had a factor once
+    is_device_trusted: bool  # it brought a token that holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginVerdict:
+    """The decision, and why in one machine word."""
+
+    decision: Decision
+    reason: str
+    deadline: dt.datetime | None = None
+    may_enrol: bool = False  # a challenge of purpose `enrolment` comes with it
+    enrolment_needs_mailbox: bool = False  # and must be verified by a code to the account's mailbox first
+
+
+def is_login(purpose: Purpose) -> bool:
+    """Whether a login may be for this; enrolments and recoveries open challenges of their own."""
+    return purpose in _LOGIN_PURPOSES
+
+
+def decide_login(
+    policy: Policy, facts: LoginFacts, *, purpose: Purpose, first_factor: FirstFactor, now: dt.datetime
+) -> LoginVerdict:
+    """Whether the account goes in, is challenged, must enrol, or stays out."""
+    if not facts.is_active:
+        return LoginVerdict(decision=Decision.DENY, reason="account_inactive")
+    enforcement = enforcement_for(policy, facts, now)
+    match purpose:
+        case Purpose.API_PASSWORD:
+            return _api_password(policy, facts, enforcement)
+        case Purpose.STEP_UP:
+            # a step-up asks for a fresh second factor, whoever vouched for the sign-in
+            decision = Decision.CHALLENGE if facts.held_factors else Decision.DENY
+            return LoginVerdict(decision=decision, reason="step_up" if facts.held_factors else "no_factor")
+        case Purpose.SIGN_IN | Purpose.ENROLMENT | Purpose.RECOVERY:
+            return _sign_in(policy, facts, enforcement, first_factor)
+
+
+def enforcement_for(policy: Policy, facts: LoginFacts, now: dt.datetime) -> Enforcement:
+    """Where the account stands. `is_sso` is False: a password login of an SSO account is judged like any other."""
+    return enforcement_of(
+        policy,
+        EnforcementFacts(
+            role=facts.role,
+            is_active=facts.is_active,
+            is_sso=False,
+            active_factors=facts.held_factors,
+            was_satisfied=facts.was_enrolled,
+            subject_since=facts.subject_since,
+            required_since=facts.required_since,
+            is_individually_required=facts.is_individually_required,
+            exempt_until=facts.exempt_until,
+            extended_until=facts.extended_until,
+            must_enrol_since=facts.must_enrol_since,
+        ),
+        now,
+    )
+
+
+def needs_mailbox(policy: Policy, *, was_enrolled: bool, state: EnforcementState) -> bool:
+    """Whether a first factor needs a code to the verified mailbox: a stolen password alone shall not bind the thief's
+    phone where a factor was before, or where the account is locked out.
+    """
+    return was_enrolled or state is EnforcementState.LOCKED_OUT or policy.enrolment_proof
+
+
+def counts_as_second_factor(policy: Policy, first_factor: FirstFactor) -> bool:
+    """Whether an identity provider has seen a second factor, and the tenant believes that provider."""
+    return (
+        first_factor.method is FirstFactorMethod.SSO
+        and first_factor.idp in policy.trusted_idps
+        and any(amr in _SECOND_FACTORS for amr in first_factor.amr)
+    )
+
+
+def _sign_in(policy: Policy, facts: LoginFacts, enforcement: Enforcement, first_factor: FirstFactor) -> LoginVerdict:
+    if first_factor.method is FirstFactorMethod.SSO:
+        reason = "idp_second_factor" if counts_as_second_factor(policy, first_factor) else "sso"
+        return LoginVerdict(decision=Decision.ALLOW, reason=reason)
+    if facts.held_factors:
+        if facts.is_device_trusted:
+            return LoginVerdict(decision=Decision.ALLOW, reason="trusted_device")
+        return LoginVerdict(decision=Decision.CHALLENGE, reason="factor_enrolled")
+    return _without_factor(policy, facts, enforcement)
+
+
+def _without_factor(policy: Policy, facts: LoginFacts, enforcement: Enforcement) -> LoginVerdict:
+    state = enforcement.state
+    needs = needs_mailbox(policy, was_enrolled=facts.was_enrolled, state=state)
+    match state:
+        case EnforcementState.NOT_REQUIRED | EnforcementState.EXEMPT | EnforcementState.SATISFIED:
+            return LoginVerdict(decision=Decision.ALLOW, reason=state.value)
+        case EnforcementState.GRACE:
+            return LoginVerdict(
+                decision=Decision.ENROL_OPTIONAL,
+                reason=state.value,
+                deadline=enforcement.deadline,
+                may_enrol=True,
+                enrolment_needs_mailbox=needs,
+            )
+        case EnforcementState.MUST_ENROL:
+            return LoginVerdict(
+                decision=Decision.ENROL,
+                reason=state.value,
+                deadline=enforcement.deadline,
+                may_enrol=True,
+                enrolment_needs_mailbox=needs,
+            )
+        case EnforcementState.LOCKED_OUT:
+            return LoginVerdict(
+                decision=Decision.LOCKED_OUT,
+                reason="deadline_passed",
+                deadline=enforcement.deadline,
+                may_enrol=policy.enrol_when_locked_out,
+                enrolment_needs_mailbox=True,
+            )
+
+
+def _api_password(policy: Policy, facts: LoginFacts, enforcement: Enforcement) -> LoginVerdict:
+    """A password alone opens the helpdesk's API only for who is in no requirement and has no factor."""
+    denied = LoginVerdict(decision=Decision.DENY, reason="2fa_required", deadline=enforcement.deadline)
+    if facts.held_factors:
+        return denied
+    match enforcement.state:
+        case EnforcementState.NOT_REQUIRED | EnforcementState.EXEMPT:
+            return LoginVerdict(decision=Decision.ALLOW, reason=enforcement.state.value)
+        case EnforcementState.GRACE if policy.api_password is ApiPassword.ALLOW_IN_GRACE:
+            return LoginVerdict(decision=Decision.ALLOW, reason="grace", deadline=enforcement.deadline)
+        case (
+            EnforcementState.GRACE
+            | EnforcementState.SATISFIED
+            | EnforcementState.MUST_ENROL
+            | EnforcementState.LOCKED_OUT
+        ):
+            return denied

@@ -1,0 +1,190 @@
+"""A pending factor is proved by a code of it: from now on it counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from services.otp_worker.adapters.sealed import open_typed
+from services.otp_worker.announcements import challenge_verified, factor_notice, factor_revoked, mailbox_proved, say
+from services.otp_worker.deps import Deps
+from services.otp_worker.domain.backup_code import digits
+from services.otp_worker.domain.challenge import closed_reason, fail_mailed_code
+from services.otp_worker.domain.factor import Enrolment, Factor
+from services.otp_worker.domain.sending import Send, decide_send
+from services.otp_worker.domain.throttle import after_success
+from services.otp_worker.domain.views import factor_view
+from services.otp_worker.handlers.attempts import Attempt, Right, Used, Wrong, match_code
+from services.otp_worker.handlers.backup_codes import make_backup_codes
+from services.otp_worker.handlers.challenges import refuse_send
+from services.otp_worker.handlers.changes import Changes
+from services.otp_worker.handlers.code_sending import destination_of, send_code
+from services.otp_worker.handlers.failures import reject
+from services.otp_worker.handlers.trust import end_trusts
+from services.otp_worker.handlers.verification import load_attempts
+from services.otp_worker.queries.challenges import complete_login
+from services.otp_worker.queries.factors import activate_factor, end_factors, find_enrolment
+from shared.contracts import events
+from shared.contracts.commands import ConfirmEnrolment, SendEnrolmentCode
+from shared.contracts.envelope import Envelope
+from shared.contracts.notifications import Notification
+from shared.contracts.replies import ConfirmationAnswer, RefusalCode
+from shared.contracts.types import ChallengeState, FactorId, FactorState, Purpose
+from shared.db.account_lock import lock_account
+from shared.messaging.outcome import Ok, Outcome, Refused, refuse
+from shared.messaging.unit_of_work import UnitOfWork
+from shared.secret import Secret
+
+Confirm = Envelope[ConfirmEnrolment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    enrolment: Enrolment
+    factor: Factor
+    attempt: Attempt
+
+
+async def confirm_enrolment(asked: Confirm, uow: UnitOfWork, deps: Deps) -> Outcome:
+    """Judge the code; a right one makes the factor active, the first factor brings ten backup codes."""
+    pending = await _take(asked, uow, asked.data.factor_id)
+    if isinstance(pending, Refused):
+        return pending
+    opened = open_typed(deps.typed, asked.data.code, asked.tenant_id, str(pending.factor.id))
+    code = digits(opened.reveal()) if opened is not None else None
+    attempt = pending.attempt
+    if code is None:
+        return refuse(RefusalCode.CODE_MALFORMED, attempts_left=attempt.challenge.attempts_left)
+    changes = Changes()
+    outcome = await _judge(asked, uow, deps, changes, pending, Secret(code))
+    await changes.store(uow)
+    return outcome
+
+
+async def _judge(
+    asked: Confirm, uow: UnitOfWork, deps: Deps, changes: Changes, pending: _Pending, code: Secret[str]
+) -> Outcome:
+    attempt = pending.attempt
+    match match_code(attempt, pending.factor, code, deps):
+        case Right(step):
+            return await _activate(asked, uow, deps, changes, pending, step)
+        case Used():
+            return refuse(RefusalCode.CODE_ALREADY_USED, attempts_left=attempt.challenge.attempts_left)
+        case Wrong(clock):
+            # no second factor is guessed at here: the challenge's five attempts are enough, no throttle
+            failure = fail_mailed_code(attempt.challenge, attempt.account.state.throttle)
+            return reject(asked, attempt, failure, changes, factor=pending.factor, clock=clock)
+
+
+async def send_enrolment_code(asked: Envelope[SendEnrolmentCode], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """Another code to the phone or address that is to be proved."""
+    pending = await _take(asked, uow, asked.data.factor_id)
+    if isinstance(pending, Refused):
+        return pending
+    attempt, to = pending.attempt, destination_of(pending.factor)
+    if to is None:
+        return refuse(RefusalCode.FACTOR_NOT_OFFERED)
+    match decide_send(attempt.challenge, attempt.account.state.budget, to.channel, attempt.account.now):
+        case Send() as send:
+            changes = Changes()
+            after = send_code(asked, deps, changes, attempt.account, attempt.challenge, to, send)
+            changes.sends.append((asked.tenant_id, after))
+            await changes.store(uow)
+            return Ok(factor_view(pending.factor, next_send_at=after.next_send_at))
+        case refusal:
+            return refuse_send(refusal, attempt)
+
+
+async def _take(
+    asked: Envelope[ConfirmEnrolment] | Envelope[SendEnrolmentCode], uow: UnitOfWork, factor_id: FactorId
+) -> _Pending | Refused:
+    """The pending factor and its challenge under the account's lock."""
+    enrolment = await find_enrolment(uow.conn, asked.tenant_id, factor_id)
+    if enrolment is None or enrolment.account_id != asked.account_id:
+        return refuse(RefusalCode.FACTOR_NOT_FOUND)
+    await lock_account(uow.conn, asked.tenant_id, enrolment.account_id)
+    key = asked.tenant_id, enrolment.challenge_id
+    attempt = (await load_attempts(uow.conn, [key])).get(key)
+    if attempt is None:
+        return refuse(RefusalCode.FACTOR_NOT_FOUND)
+    factor = next((each for each in attempt.factors if each.id == factor_id), None)
+    if factor is None or factor.state is not FactorState.PENDING:
+        return refuse(RefusalCode.FACTOR_NOT_PENDING)
+    over = closed_reason(attempt.challenge, attempt.account.now)
+    return refuse(over) if over is not None else _Pending(enrolment=enrolment, factor=factor, attempt=attempt)
+
+
+async def _activate(
+    asked: Confirm, uow: UnitOfWork, deps: Deps, changes: Changes, pending: _Pending, step: int | None
+) -> Outcome:
+    account, factor, challenge = pending.attempt.account, pending.factor, pending.attempt.challenge
+    if not await activate_factor(uow.conn, account.tenant_id, factor.id, step=step, at=account.now):
+        return refuse(RefusalCode.FACTOR_NOT_PENDING)
+    method = factor.method
+    verified = replace(challenge, state=ChallengeState.VERIFIED, verified_at=account.now, verified_by=method.value)
+    changes.judged.append((account.tenant_id, verified, account.now))
+    _note_success(changes, pending)
+    before = [each for each in pending.attempt.factors if each.is_held]
+    is_first = not before
+    confirmed = events.FactorConfirmed(factor_id=factor.id, factor_type=factor.type, is_first=is_first)
+    changes.say([challenge_verified(asked, account, challenge, method, factor.id), say(asked, account, confirmed)])
+    changes.say(mailbox_proved(asked, account, factor.contact))
+    active = replace(
+        factor, state=FactorState.ACTIVE, confirmed_at=account.now, expires_at=None, last_used_at=account.now
+    )
+    await _replace(asked, uow, changes, pending, before)
+    changes.say(factor_notice(asked, account, before, Notification.FACTOR_ADDED, active))
+    await end_trusts(asked, uow, changes, account, "factors_changed")
+    codes = await make_backup_codes(asked, uow, changes, account) if is_first else None
+    assertion = await _complete_login(asked, uow, deps, changes, pending)
+    answer = ConfirmationAnswer(factor=factor_view(active), backup_codes=codes, assertion=assertion)
+    return Ok(answer, holds_secret=codes is not None)
+
+
+def _note_success(changes: Changes, pending: _Pending) -> None:
+    account = pending.attempt.account
+    state = account.state
+    changes.keep(
+        account,
+        replace(
+            state,
+            first_enrolled_at=state.first_enrolled_at or account.now,
+            last_success_at=account.now,
+            throttle=after_success(state.throttle),
+        ),
+    )
+
+
+async def _replace(
+    asked: Confirm, uow: UnitOfWork, changes: Changes, pending: _Pending, before: Sequence[Factor]
+) -> None:
+    """The factor that the new one stands in for goes in the same commit: never none, never both."""
+    account, replaced_id = pending.attempt.account, pending.enrolment.replaces
+    replaced = next((each for each in before if each.id == replaced_id), None)
+    if replaced is None:
+        return
+    await end_factors(uow.conn, account.tenant_id, account.id, [replaced.id], at=account.now)
+    changes.say(factor_revoked(asked, account, replaced, reason="replaced", is_last=False))
+    changes.say(factor_notice(asked, account, before, Notification.FACTOR_REMOVED, replaced))
+
+
+async def _complete_login(
+    asked: Confirm, uow: UnitOfWork, deps: Deps, changes: Changes, pending: _Pending
+) -> str | None:
+    """Enrolled inside a login that still lives: the confirmation is its proof."""
+    account, method = pending.attempt.account, pending.factor.method
+    login = pending.enrolment.login_challenge_id
+    if login is None:
+        return None
+    if not await complete_login(uow.conn, account.tenant_id, login, method=method.value, at=account.now):
+        return None
+    verified = events.ChallengeVerified(
+        challenge_id=login, purpose=Purpose.ENROLMENT, method=method, factor_id=pending.factor.id
+    )
+    changes.say([say(asked, account, verified)])
+    return deps.assertions.sign(
+        tenant_id=account.tenant_id,
+        account_id=account.id,
+        challenge_id=login,
+        purpose=Purpose.SIGN_IN,
+        method=method,
+        at=account.system_now,
+    )

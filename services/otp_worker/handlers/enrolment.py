@@ -1,0 +1,177 @@
+"""A new factor begins: pending until a code of it is proved."""
+
+from dataclasses import dataclass, replace
+
+from services.otp_worker.announcements import Cause, challenge_cancelled, challenge_issued, say
+from services.otp_worker.deps import Deps
+from services.otp_worker.domain.account import Account
+from services.otp_worker.domain.challenge import Challenge
+from services.otp_worker.domain.enrolment import MayNotEnrol, may_enrol, may_use_address
+from services.otp_worker.domain.factor import PENDING_LIFETIME, Factor, default_name, may_add
+from services.otp_worker.domain.sending import Send, decide_send
+from services.otp_worker.domain.totp import base32, setup_uri
+from services.otp_worker.domain.views import factor_view
+from services.otp_worker.handlers.attempts import Attempt
+from services.otp_worker.handlers.challenges import refuse_send
+from services.otp_worker.handlers.changes import Changes
+from services.otp_worker.handlers.code_sending import destination_of, send_code
+from services.otp_worker.handlers.locked import Locked, lock, proof_of
+from services.otp_worker.handlers.logins import new_challenge
+from services.otp_worker.handlers.seeds import NewSeed, make_seed
+from services.otp_worker.queries.challenges import cancel_challenges, load_open_challenges
+from services.otp_worker.queries.factors import end_factors, insert_factor
+from shared.contracts import events
+from shared.contracts.commands import StartEnrolment
+from shared.contracts.envelope import Envelope
+from shared.contracts.replies import EnrolmentAnswer, RefusalCode, TotpSetup
+from shared.contracts.types import ChallengeId, Contact, FactorId, FactorState, FactorType, Purpose
+from shared.ids import new_id
+from shared.messaging.outcome import Ok, Outcome, Refused, refuse
+from shared.messaging.unit_of_work import UnitOfWork
+
+Start = Envelope[StartEnrolment]
+
+_ENROLLABLE = frozenset({FactorType.TOTP, FactorType.SMS, FactorType.EMAIL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What may be made."""
+
+    contact: Contact | None
+    login_challenge_id: ChallengeId | None
+
+
+async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
+    """Make a pending factor; the active ones keep working meanwhile."""
+    locked = await lock(uow, asked.tenant_id, asked.account_id)
+    if locked is None:
+        return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
+    plan = await _plan(asked, uow, locked)
+    if isinstance(plan, Refused):
+        return plan
+    changes = Changes()
+    changes.keep(locked.account, locked.account.state)
+    await _expire_older(asked, uow, changes, locked)
+    seed = await make_seed(uow, deps, locked.account) if asked.data.factor_type is FactorType.TOTP else None
+    factor = _factor(asked, locked.account, plan.contact, seed)
+    challenge = _challenge(locked.account, factor)
+    after = _send(asked, deps, changes, locked, factor, challenge)
+    if isinstance(after, Refused):
+        return after
+    changes.issued.append((asked.tenant_id, after, locked.account.state.factor_epoch))
+    return await _store(asked, uow, changes, locked.account, factor, after, plan, seed)
+
+
+async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refused:
+    account, wanted = locked.account, asked.data
+    if not account.is_active:
+        return refuse(RefusalCode.ACCOUNT_INACTIVE)
+    if wanted.factor_type not in _ENROLLABLE or wanted.factor_type not in account.policy.methods:
+        return refuse(RefusalCode.METHOD_NOT_ALLOWED)
+    permission = may_enrol(account, held_factors=len(locked.held), proof=await proof_of(uow, account, wanted.proof))
+    if isinstance(permission, MayNotEnrol):
+        return refuse(permission.code)
+    if wanted.replaces is not None and all(factor.id != wanted.replaces for factor in locked.held):
+        return refuse(RefusalCode.FACTOR_NOT_FOUND)
+    if wanted.replaces is None and not may_add(locked.factors):
+        return refuse(RefusalCode.TOO_MANY_FACTORS)
+    contact = _contact(asked, account)
+    if contact is None and wanted.factor_type is not FactorType.TOTP:
+        return refuse(RefusalCode.NO_MAILBOX, detail="The account has no such address; name a destination.")
+    if contact is not None and not may_use_address(account, wanted.factor_type, contact):
+        return refuse(RefusalCode.EMAIL_NOT_VERIFIED)
+    return _Plan(contact=contact, login_challenge_id=permission.login_challenge_id)
+
+
+def _contact(asked: Start, account: Account) -> Contact | None:
+    match asked.data.factor_type:
+        case FactorType.EMAIL:
+            return asked.data.destination or account.email
+        case FactorType.SMS:
+            return asked.data.destination or account.phone
+        case FactorType.TOTP | FactorType.WEBAUTHN:
+            return None
+
+
+async def _expire_older(asked: Start, uow: UnitOfWork, changes: Changes, locked: Locked) -> None:
+    """One pending factor a type: whoever starts again has lost the first QR code."""
+    account = locked.account
+    older = [
+        factor
+        for factor in locked.factors
+        if factor.state is FactorState.PENDING and factor.type is asked.data.factor_type
+    ]
+    if not older:
+        return
+    ended = await end_factors(uow.conn, account.tenant_id, account.id, [each.id for each in older], at=account.now)
+    open_ones = (await load_open_challenges(uow.conn, [account.key]))[account.key]
+    theirs = [challenge.id for challenge in open_ones if challenge.factor_id in ended]
+    cancelled = await cancel_challenges(uow.conn, account.tenant_id, theirs, at=account.now)
+    changes.say(challenge_cancelled(asked, account, cancelled, "started_again"))
+    expired = [events.FactorExpired(factor_id=each.id, factor_type=each.type) for each in older if each.id in ended]
+    changes.say(say(asked, account, event) for event in expired)
+
+
+def _factor(asked: Start, account: Account, contact: Contact | None, seed: NewSeed | None) -> Factor:
+    return Factor(
+        id=seed.factor_id if seed else FactorId(new_id()),
+        type=asked.data.factor_type,
+        state=FactorState.PENDING,
+        name=asked.data.name or default_name(asked.data.factor_type),
+        created_at=account.now,
+        contact=contact,
+        seed=seed.stored if seed else None,
+        expires_at=account.now + PENDING_LIFETIME,
+    )
+
+
+def _challenge(account: Account, factor: Factor) -> Challenge:
+    """The enrolment's own: its attempts, its codes, and as long a life as the pending factor's."""
+    challenge = new_challenge(account, Purpose.ENROLMENT, f"factor:{factor.id}")
+    return replace(challenge, factor_id=factor.id, expires_at=account.now + PENDING_LIFETIME)
+
+
+def _send(
+    cause: Cause, deps: Deps, changes: Changes, locked: Locked, factor: Factor, challenge: Challenge
+) -> Challenge | Refused:
+    """The code that proves a phone or an address leaves at once."""
+    to = destination_of(factor)
+    if to is None:
+        return challenge
+    match decide_send(challenge, locked.account.state.budget, to.channel, locked.account.now):
+        case Send() as send:
+            return send_code(cause, deps, changes, locked.account, challenge, to, send)
+        case refusal:
+            attempt = Attempt(account=locked.account, challenge=challenge, factors=locked.factors, codes=())
+            return refuse_send(refusal, attempt)
+
+
+async def _store(
+    asked: Start,
+    uow: UnitOfWork,
+    changes: Changes,
+    account: Account,
+    factor: Factor,
+    challenge: Challenge,
+    plan: _Plan,
+    seed: NewSeed | None,
+) -> Outcome:
+    await insert_factor(
+        uow.conn,
+        account.tenant_id,
+        account.id,
+        factor,
+        challenge_id=challenge.id,
+        login_challenge_id=plan.login_challenge_id,
+        replaces=asked.data.replaces,
+    )
+    changes.say([challenge_issued(asked, account, challenge)])
+    changes.say([say(asked, account, events.FactorEnrolled(factor_id=factor.id, factor_type=factor.type))])
+    await changes.store(uow)
+    view = factor_view(factor, next_send_at=challenge.next_send_at)
+    if seed is None:
+        return Ok(EnrolmentAnswer(factor=view))
+    clear = seed.clear.reveal()
+    uri = setup_uri(clear, account=account.id, issuer=account.tenant_name)
+    return Ok(EnrolmentAnswer(factor=view, totp=TotpSetup(seed=base32(clear), uri=uri)), holds_secret=True)

@@ -1,0 +1,79 @@
+"""A wrong code: counted with the verdict, told to the person, and to the owner when it looks like guessing."""
+
+from dataclasses import replace
+
+from services.otp_worker.announcements import Cause, code_failed, factor_notice, notice, say
+from services.otp_worker.domain.challenge import Failure
+from services.otp_worker.domain.factor import Factor
+from services.otp_worker.domain.sending import seconds_until
+from services.otp_worker.domain.throttle import code_factors_closed_until
+from services.otp_worker.domain.totp import ClockOff
+from services.otp_worker.handlers.attempts import Attempt
+from services.otp_worker.handlers.changes import Changes
+from shared.contracts import events
+from shared.contracts.notifications import Notification
+from shared.contracts.replies import Refusal, RefusalCode
+from shared.contracts.types import ChallengeState, FactorId
+from shared.messaging.outcome import Refused, refuse
+
+
+def reject(
+    cause: Cause,
+    attempt: Attempt,
+    failure: Failure,
+    changes: Changes,
+    *,
+    factor: Factor | None = None,
+    clock: ClockOff | None = None,
+) -> Refused:
+    """Count a failure, say so, and answer with what is left."""
+    account, challenge = attempt.account, attempt.challenge
+    state = ChallengeState.EXHAUSTED if failure.is_exhausted else ChallengeState.OPEN
+    is_hinted = challenge.is_hinted or clock is not None
+    after = replace(challenge, state=state, attempts=failure.attempts, is_hinted=is_hinted)
+    changes.judged.append((account.tenant_id, after, account.now))
+    changes.keep(account, replace(account.state, throttle=failure.throttle))
+    code = RefusalCode.CLOCK_OFF if clock is not None else RefusalCode.CODE_WRONG
+    factor_id = factor.id if factor else None
+    changes.say(code_failed(cause, account, challenge, failure, reason=code.value, factor_id=factor_id))
+    if clock is not None and factor is not None:
+        changes.burnt_steps.append((account.tenant_id, factor.id, clock.step))
+    if failure.throttle is not account.state.throttle and failure.is_exhausted:
+        changes.say(notice(cause, account, attempt.factors, Notification.FAILED_ATTEMPTS, attempts=failure.attempts))
+    if failure.is_suspending and factor is not None:
+        suspend(cause, attempt, factor, changes)
+    until = code_factors_closed_until(failure.throttle, account.now)
+    return Refused(
+        Refusal(
+            code=code,
+            attempts_left=failure.attempts_left,
+            retry_after_seconds=seconds_until(until, account.now),
+            minutes_off=clock.minutes if clock else None,
+        )
+    )
+
+
+def suspend(cause: Cause, attempt: Attempt, factor: Factor, changes: Changes) -> None:
+    """A hundred failures in thirty days: nobody guesses at this factor any more, and the trusts under it end."""
+    account = attempt.account
+    changes.suspended.append((account.tenant_id, factor.id))
+    state = changes.accounts[account.key]
+    changes.keep(account, replace(state, factor_epoch=state.factor_epoch + 1))
+    suspended = events.FactorSuspended(factor_id=factor.id, factor_type=factor.type, reason="too_many_failures")
+    changes.say([say(cause, account, suspended)])
+    changes.say(factor_notice(cause, account, attempt.factors, Notification.FACTOR_SUSPENDED, factor))
+
+
+def throttled(
+    cause: Cause, attempt: Attempt, changes: Changes, factor_id: FactorId | None, *, seconds: int | None
+) -> Refused:
+    """The code is not looked at: looking would be a free guess."""
+    rejected = events.ChallengeRejected(
+        challenge_id=attempt.challenge.id,
+        purpose=attempt.challenge.purpose,
+        reason=RefusalCode.THROTTLED.value,
+        factor_id=factor_id,
+        attempts_left=attempt.challenge.attempts_left,
+    )
+    changes.say([say(cause, attempt.account, rejected)])
+    return refuse(RefusalCode.THROTTLED, attempts_left=attempt.challenge.attempts_left, retry_after_seconds=seconds)

@@ -1,0 +1,50 @@
+"""One account under its lock: how every handler that changes an account begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.otp_worker.domain.account import Account
+from services.otp_worker.domain.challenge import Challenge
+from services.otp_worker.domain.factor import Factor
+from services.otp_worker.queries.accounts import load_accounts
+from services.otp_worker.queries.challenges import lock_challenges
+from services.otp_worker.queries.factors import load_factors
+from shared.contracts.types import ChallengeId
+from shared.db.account_lock import lock_account
+from shared.messaging.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """An account and its living factors; true until the commit."""
+
+    account: Account
+    factors: Sequence[Factor]
+
+    @property
+    def held(self) -> list[Factor]:
+        """Active and suspended ones."""
+        return [factor for factor in self.factors if factor.is_held]
+
+
+async def lock(uow: UnitOfWork, tenant_id: UUID, account_id: str | None) -> Locked | None:
+    """Wait for the lock, then read; None: policy knows no such account."""
+    if account_id is None:
+        return None
+    key = tenant_id, account_id
+    await lock_account(uow.conn, *key)
+    accounts = await load_accounts(uow.conn, [key])
+    if key not in accounts:
+        return None
+    factors = await load_factors(uow.conn, [key])
+    return Locked(account=accounts[key], factors=factors[key])
+
+
+async def proof_of(uow: UnitOfWork, account: Account, proof: ChallengeId | None) -> Challenge | None:
+    """The challenge offered as a proof, if it is one of this account."""
+    if proof is None:
+        return None
+    key = account.tenant_id, proof
+    challenge = (await lock_challenges(uow.conn, [key])).get(key)
+    return challenge if challenge is not None and challenge.account_id == account.id else None

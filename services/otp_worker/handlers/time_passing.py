@@ -1,0 +1,59 @@
+"""What ends by itself. Codes and challenges are judged by their instants, so a late duty lets nobody in."""
+
+from services.otp_worker.announcements import challenges_expired, factors_expired
+from services.otp_worker.deps import Deps
+from services.otp_worker.queries.expiry import expire_challenges, expire_factors
+from services.otp_worker.queries.partitions import maintain_partitions
+from shared.contracts.envelope import Envelope, Message
+from shared.contracts.events import ClockMoved
+from shared.db.connection import Connection
+from shared.messaging.answers import purge_answers
+from shared.messaging.outbox import insert_messages
+from shared.messaging.outcome import Done, Outcome
+from shared.messaging.unit_of_work import UnitOfWork, outbox_row
+
+BATCH = 500
+_PURGED_AT_ONCE = 5_000
+
+
+async def expire(deps: Deps) -> bool:
+    """End a batch of what is due; whether there is more."""
+    async with deps.database.transaction(work_queues=True) as conn:
+        said, has_more = await _expire_batch(conn)
+        rows = [outbox_row(envelope) for envelope in said]
+        if rows:
+            await insert_messages(conn, rows)
+    deps.relay.hand_over(rows)
+    return has_more
+
+
+async def note_clock_move(moved: Envelope[ClockMoved], uow: UnitOfWork, _: Deps) -> Outcome:
+    """A sandbox's clock jumped: what is over by it ends now and not at the duty's next turn."""
+    said, _more = await _expire_batch(uow.conn)
+    uow.publish(*said)
+    return Done()
+
+
+async def purge(deps: Deps) -> bool:
+    """Forget answers whose time is over; whether there may be more."""
+    async with deps.database.transaction(work_queues=True) as conn:
+        return await purge_answers(conn, limit=_PURGED_AT_ONCE) == _PURGED_AT_ONCE
+
+
+async def make_room(deps: Deps) -> bool:
+    """Make the coming partitions and drop the outlived ones."""
+    async with deps.database.transaction() as conn:
+        await maintain_partitions(conn)
+    return False
+
+
+async def _expire_batch(conn: Connection) -> tuple[list[Envelope[Message]], bool]:
+    """Of all tenants that the transaction may see."""
+    said: list[Envelope[Message]] = []
+    has_more = False
+    for is_moved in (False, True):
+        challenges = await expire_challenges(conn, limit=BATCH, is_moved=is_moved)
+        factors = await expire_factors(conn, limit=BATCH, is_moved=is_moved)
+        said += [*challenges_expired(challenges), *factors_expired(factors)]
+        has_more = has_more or BATCH in (len(challenges), len(factors))
+    return said, has_more

@@ -1,0 +1,155 @@
+"""Typed codes: each judged once, against one factor, with its count in the same commit as its verdict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.otp_worker.adapters.sealed import open_typed
+from services.otp_worker.deps import Deps
+from services.otp_worker.domain.backup_code import digits
+from services.otp_worker.domain.challenge import closed_reason, fail_code, fail_mailed_code
+from services.otp_worker.domain.factor import Factor
+from services.otp_worker.domain.sending import seconds_until
+from services.otp_worker.domain.throttle import code_factors_closed_until
+from services.otp_worker.handlers.attempts import (
+    Attempt,
+    Mailbox,
+    NotOffered,
+    Right,
+    Used,
+    Wrong,
+    match_code,
+    target_of,
+)
+from services.otp_worker.handlers.backup_codes import judge_backup_code
+from services.otp_worker.handlers.changes import Changes
+from services.otp_worker.handlers.failures import reject, throttled
+from services.otp_worker.handlers.successes import accept, prove_mailbox
+from services.otp_worker.queries.accounts import load_accounts
+from services.otp_worker.queries.challenges import ChallengeKey, find_accounts, lock_challenges
+from services.otp_worker.queries.codes import load_codes
+from services.otp_worker.queries.factors import load_factors
+from shared.contracts.commands import VerifyCode
+from shared.contracts.envelope import Envelope
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import ChallengeState
+from shared.db.account_lock import lock_accounts
+from shared.db.connection import Connection
+from shared.messaging.outcome import Deferred, ListOutcome, Outcome, refuse
+from shared.messaging.unit_of_work import UnitOfWork
+from shared.secret import Secret
+
+Typed = Envelope[VerifyCode]
+
+
+async def verify_codes(typed: Sequence[Typed], uow: UnitOfWork, deps: Deps) -> list[ListOutcome]:
+    """Judge each; of two tries at one account the second goes singly, after the first one's commit."""
+    mine = await _take(typed, uow.conn)
+    attempts = await load_attempts(uow.conn, [_key(each) for each in mine])
+    changes = Changes()
+    outcomes = {each.id: await _judge(each, attempts.get(_key(each)), changes, uow, deps) for each in mine}
+    await changes.store(uow)
+    return [outcomes.get(each.id, Deferred()) for each in typed]
+
+
+async def _take(typed: Sequence[Typed], conn: Connection) -> list[Typed]:
+    """Those judged now, their accounts locked. Backup codes go singly: their slow hash would hold up the others."""
+    owners = await find_accounts(conn, [_key(each) for each in typed])
+    locked = await lock_accounts(conn, list(owners.values()))
+    mine, taken = [], set()
+    for each in typed:
+        owner = owners.get(_key(each))
+        if owner is None:
+            mine.append(each)  # no such challenge, which is soon said
+        elif owner in locked and owner not in taken and (each.data.code is not None or len(typed) == 1):
+            taken.add(owner)
+            mine.append(each)
+    return mine
+
+
+async def load_attempts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Attempt]:
+    """What these challenges are judged by; the caller holds their accounts' locks."""
+    if not keys:
+        return {}
+    challenges = await lock_challenges(conn, keys)
+    owners = list({(tenant_id, each.account_id) for (tenant_id, _), each in challenges.items()})
+    accounts = await load_accounts(conn, owners)
+    factors = await load_factors(conn, owners)
+    with_codes = [key for key, each in challenges.items() if each.sends]
+    codes = await load_codes(conn, with_codes) if with_codes else {}
+    return {
+        key: Attempt(
+            account=accounts[key[0], each.account_id],
+            challenge=each,
+            factors=factors[key[0], each.account_id],
+            codes=codes.get(key, []),
+        )
+        for key, each in challenges.items()
+        if (key[0], each.account_id) in accounts
+    }
+
+
+async def _judge(typed: Typed, attempt: Attempt | None, changes: Changes, uow: UnitOfWork, deps: Deps) -> Outcome:
+    if attempt is None:
+        return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
+    if not attempt.account.is_active:
+        return refuse(RefusalCode.ACCOUNT_INACTIVE)
+    if typed.data.code is None:
+        return await judge_backup_code(typed, attempt, changes, uow, deps)
+    opened = open_typed(deps.typed, typed.data.code, typed.tenant_id, str(attempt.challenge.id))
+    code = digits(opened.reveal()) if opened is not None else None
+    if code is None:
+        return refuse(RefusalCode.CODE_MALFORMED, attempts_left=attempt.challenge.attempts_left)
+    target = target_of(attempt, typed.data.factor_id)
+    if isinstance(target, NotOffered):
+        return refuse(RefusalCode.FACTOR_NOT_OFFERED)
+    return _judge_code(typed, attempt, target, Secret(code), changes, deps)
+
+
+def _judge_code(
+    typed: Typed, attempt: Attempt, target: Factor | Mailbox, code: Secret[str], changes: Changes, deps: Deps
+) -> Outcome:
+    account, challenge = attempt.account, attempt.challenge
+    over = closed_reason(challenge, account.now)
+    if over is not None:
+        was_used = challenge.state is ChallengeState.VERIFIED and _is_used(attempt, target, code, deps)
+        return refuse(RefusalCode.CODE_ALREADY_USED if was_used else over)
+    until = code_factors_closed_until(account.state.throttle, account.now)
+    if until is not None and isinstance(target, Factor):
+        return throttled(typed, attempt, changes, target.id, seconds=seconds_until(until, account.now))
+    found = match_code(attempt, target, code, deps)
+    if isinstance(found, Used):
+        return refuse(RefusalCode.CODE_ALREADY_USED, attempts_left=challenge.attempts_left)
+    if isinstance(target, Mailbox):
+        return _judge_mailbox(typed, attempt, target, found, changes)
+    return _judge_factor(typed, attempt, target, found, changes, deps)
+
+
+def _judge_mailbox(typed: Typed, attempt: Attempt, target: Mailbox, found: Right | Wrong, changes: Changes) -> Outcome:
+    match found:
+        case Right():
+            return prove_mailbox(typed, attempt, target, changes)
+        case Wrong():
+            failure = fail_mailed_code(attempt.challenge, attempt.account.state.throttle)
+            return reject(typed, attempt, failure, changes)
+
+
+def _judge_factor(
+    typed: Typed, attempt: Attempt, factor: Factor, found: Right | Wrong, changes: Changes, deps: Deps
+) -> Outcome:
+    match found:
+        case Right(step):
+            trust = typed.data.context if typed.data.trust_device else None
+            return accept(typed, attempt, changes, deps, method=factor.method, factor=factor, step=step, trust=trust)
+        case Wrong(clock):
+            failure = fail_code(attempt.challenge, attempt.account.state.throttle, attempt.account.now)
+            return reject(typed, attempt, failure, changes, factor=factor, clock=clock)
+
+
+def _is_used(attempt: Attempt, target: Factor | Mailbox, code: Secret[str], deps: Deps) -> bool:
+    """Whether a code typed at a verified challenge is the one that verified it: two clicks, not an attack."""
+    unhinted = replace(attempt, challenge=replace(attempt.challenge, is_hinted=True))
+    return isinstance(match_code(unhinted, target, code, deps), Used)
+
+
+def _key(typed: Typed) -> ChallengeKey:
+    return typed.tenant_id, typed.data.challenge_id

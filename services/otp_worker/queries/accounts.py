@@ -1,0 +1,182 @@
+"""Accounts: what policy and the gateway publish of them, and our own row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from services.otp_worker.domain.account import Account, AccountState, Requirement
+from services.otp_worker.domain.sending import Budget
+from services.otp_worker.domain.tally import Tally
+from services.otp_worker.domain.throttle import Throttle
+from shared.contracts.policy import Policy
+from shared.contracts.types import Contact, Role
+from shared.db.connection import Connection, Record
+
+Key = tuple[UUID, str]
+
+
+async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Account]:
+    """These accounts as they are now; read after their locks. What policy does not know is not in the answer."""
+    rows = await conn.fetch(
+        """
+        SELECT f.tenant_id, f.account_id, f.tenant_now, now() AS system_now, f.role, f.is_active, f.is_sso,
+               greatest(f.created_at, f.left_sso_at, f.role_changed_at) AS subject_since,
+               f.email_sealed, f.email_masked, f.email_digest, f.email_verified, f.email_proved_at, f.email_changed_at,
+               CASE WHEN f.former_email_until > f.tenant_now THEN f.former_email END AS former_email,
+               f.phone_sealed, f.phone_masked, f.phone_digest, f.locale, f.time_zone,
+               greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
+               f.policy_version, f.policy, f.required_since, f.is_individually_required, f.exempt_until,
+               f.extended_until, f.must_enrol_since,
+               t.name AS tenant_name, t.settings AS tenant_settings,
+               a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
+               a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
+               a.month_started_at, a.month_failures, a.backup_day_started_at, a.backup_day_failures,
+               a.mails_day_started_at, a.day_mails, a.sms_day_started_at, a.day_sms,
+               a.backup_set_id, a.backup_generated_at, a.backup_acknowledged_at,
+               k.wrapped AS tenant_key, d.wrapped AS account_key
+          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          JOIN policy.login_facts AS f ON f.tenant_id = wanted.tenant_id AND f.account_id = wanted.account_id
+          LEFT JOIN gateway.tenant_profiles AS t ON t.tenant_id = wanted.tenant_id
+          LEFT JOIN otp.accounts AS a ON a.tenant_id = wanted.tenant_id AND a.account_id = wanted.account_id
+          LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = wanted.tenant_id
+          LEFT JOIN otp.account_keys AS d ON d.tenant_id = wanted.tenant_id AND d.account_id = wanted.account_id
+        """,
+        [tenant_id for tenant_id, _ in keys],
+        [account_id for _, account_id in keys],
+    )
+    policies: dict[tuple[UUID, int | None], Policy] = {}
+    accounts = (_account(row, policies) for row in rows)
+    return {account.key: account for account in accounts}
+
+
+async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) -> None:
+    """Write whole rows back; the caller holds the accounts' locks. Makes those that are not there."""
+    keys, values = list(states), list(states.values())
+    await conn.execute(
+        """
+        INSERT INTO otp.accounts AS a (
+               tenant_id, account_id, factor_epoch, password_changed_at, first_enrolled_at, last_success_at,
+               failures_in_row, throttled_until, day_started_at, day_failures, month_started_at, month_failures,
+               backup_day_started_at, backup_day_failures, mails_day_started_at, day_mails, sms_day_started_at, day_sms,
+               backup_set_id, backup_generated_at, backup_acknowledged_at)
+        SELECT * FROM unnest(
+               $1::uuid[], $2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
+               $7::int[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::timestamptz[], $12::int[],
+               $13::timestamptz[], $14::int[], $15::timestamptz[], $16::int[], $17::timestamptz[], $18::int[],
+               $19::uuid[], $20::timestamptz[], $21::timestamptz[])
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET factor_epoch = excluded.factor_epoch, password_changed_at = excluded.password_changed_at,
+               first_enrolled_at = excluded.first_enrolled_at, last_success_at = excluded.last_success_at,
+               failures_in_row = excluded.failures_in_row, throttled_until = excluded.throttled_until,
+               day_started_at = excluded.day_started_at, day_failures = excluded.day_failures,
+               month_started_at = excluded.month_started_at, month_failures = excluded.month_failures,
+               backup_day_started_at = excluded.backup_day_started_at,
+               backup_day_failures = excluded.backup_day_failures,
+               mails_day_started_at = excluded.mails_day_started_at, day_mails = excluded.day_mails,
+               sms_day_started_at = excluded.sms_day_started_at, day_sms = excluded.day_sms,
+               backup_set_id = excluded.backup_set_id, backup_generated_at = excluded.backup_generated_at,
+               backup_acknowledged_at = excluded.backup_acknowledged_at
+        """,
+        [tenant_id for tenant_id, _ in keys],
+        [account_id for _, account_id in keys],
+        [state.factor_epoch for state in values],
+        [state.password_changed_at for state in values],
+        [state.first_enrolled_at for state in values],
+        [state.last_success_at for state in values],
+        [state.throttle.failures_in_row for state in values],
+        [state.throttle.throttled_until for state in values],
+        [state.throttle.day.started_at for state in values],
+        [state.throttle.day.count for state in values],
+        [state.throttle.month.started_at for state in values],
+        [state.throttle.month.count for state in values],
+        [state.throttle.backup_day.started_at for state in values],
+        [state.throttle.backup_day.count for state in values],
+        [state.budget.mails.started_at for state in values],
+        [state.budget.mails.count for state in values],
+        [state.budget.sms.started_at for state in values],
+        [state.budget.sms.count for state in values],
+        [state.backup_set_id for state in values],
+        [state.backup_generated_at for state in values],
+        [state.backup_acknowledged_at for state in values],
+    )
+
+
+def contact(row: Record, prefix: str) -> Contact | None:
+    """The contact in three columns of a row."""
+    sealed = row[f"{prefix}_sealed"]
+    if sealed is None:
+        return None
+    return Contact(sealed=sealed, masked=row[f"{prefix}_masked"], digest=row[f"{prefix}_digest"])
+
+
+def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Account:
+    version = (row["tenant_id"], row["policy_version"])
+    if version not in policies:  # parsed once a tenant, however long the list
+        policies[version] = Policy.model_validate(row["policy"]) if row["policy"] is not None else Policy()
+    settings: dict[str, Any] = row["tenant_settings"] or {}
+    return Account(
+        tenant_id=row["tenant_id"],
+        id=row["account_id"],
+        now=row["tenant_now"],
+        system_now=row["system_now"],
+        policy=policies[version],
+        role=Role(row["role"]),
+        is_active=row["is_active"],
+        subject_since=row["subject_since"],
+        requirement=Requirement(
+            required_since=row["required_since"],
+            is_individually_required=row["is_individually_required"],
+            exempt_until=row["exempt_until"],
+            extended_until=row["extended_until"],
+            must_enrol_since=row["must_enrol_since"],
+        ),
+        email=contact(row, "email"),
+        email_verified=row["email_verified"],
+        email_proved_at=row["email_proved_at"],
+        email_changed_at=row["email_changed_at"],
+        former_email=Contact.model_validate(row["former_email"]) if row["former_email"] is not None else None,
+        phone=contact(row, "phone"),
+        language=row["locale"],
+        time_zone=row["time_zone"],
+        password_changed_at=row["password_changed_at"],
+        tenant_name=row["tenant_name"] or "Deskfactor",
+        tenant_colour=settings.get("colour"),
+        domain=_domain(settings),
+        state=_state(row) if row["factor_epoch"] is not None else AccountState(),
+        tenant_key=row["tenant_key"],
+        account_key=row["account_key"],
+    )
+
+
+def _state(row: Record) -> AccountState:
+    return AccountState(
+        factor_epoch=row["factor_epoch"],
+        password_changed_at=row["own_password_changed_at"],
+        first_enrolled_at=row["first_enrolled_at"],
+        last_success_at=row["last_success_at"],
+        throttle=Throttle(
+            failures_in_row=row["failures_in_row"],
+            throttled_until=row["throttled_until"],
+            day=Tally(row["day_started_at"], row["day_failures"]),
+            month=Tally(row["month_started_at"], row["month_failures"]),
+            backup_day=Tally(row["backup_day_started_at"], row["backup_day_failures"]),
+        ),
+        budget=Budget(
+            mails=Tally(row["mails_day_started_at"], row["day_mails"]),
+            sms=Tally(row["sms_day_started_at"], row["day_sms"]),
+        ),
+        backup_set_id=row["backup_set_id"],
+        backup_generated_at=row["backup_generated_at"],
+        backup_acknowledged_at=row["backup_acknowledged_at"],
+    )
+
+
+def _domain(settings: Mapping[str, Any]) -> str | None:
+    """The site that codes are typed on: what the tenant says, else where it lets people return to."""
+    if domain := settings.get("domain"):
+        return str(domain)
+    for url in settings.get("return_urls") or ():
+        if host := urlsplit(str(url)).hostname:
+            return host
+    return None

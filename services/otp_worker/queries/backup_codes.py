@@ -1,0 +1,111 @@
+"""Backup codes, recovery keys and recovery codes: hashes, and when they were used."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from services.otp_worker.domain.backup_code import Kind
+from services.otp_worker.queries.accounts import Key
+from shared.db.connection import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCode:
+    """One code as it rests."""
+
+    code_id: UUID
+    hash: str = field(repr=False)
+    used_at: dt.datetime | None
+    expires_at: dt.datetime | None
+
+
+async def count_backup_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+    """How many backup codes are good; accounts without one are not in the answer."""
+    rows = await conn.fetch(
+        """
+        SELECT b.tenant_id, b.account_id, count(*)::int AS codes_left
+          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
+         WHERE b.kind = 'backup_code' AND b.used_at IS NULL AND b.voided_at IS NULL
+         GROUP BY b.tenant_id, b.account_id
+        """,
+        [tenant_id for tenant_id, _ in keys],
+        [account_id for _, account_id in keys],
+    )
+    return {(row["tenant_id"], row["account_id"]): row["codes_left"] for row in rows}
+
+
+async def find_backup_code(
+    conn: Connection, tenant_id: UUID, account_id: str, kind: Kind, slot: int
+) -> StoredCode | None:
+    """The newest code of that slot that was not voided, used or not."""
+    row = await conn.fetchrow(
+        """
+        SELECT code_id, hash, used_at, expires_at
+          FROM otp.backup_codes
+         WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND slot = $4 AND voided_at IS NULL
+         ORDER BY created_at DESC LIMIT 1
+        """,
+        tenant_id,
+        account_id,
+        kind.value,
+        slot,
+    )
+    return None if row is None else StoredCode(**dict(row))
+
+
+async def spend_backup_code(
+    conn: Connection, tenant_id: UUID, account_id: str, code_id: UUID, *, at: dt.datetime
+) -> bool:
+    """Mark one used; False: it was used or voided before."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE otp.backup_codes SET used_at = $4
+             WHERE tenant_id = $1 AND account_id = $2 AND code_id = $3 AND used_at IS NULL AND voided_at IS NULL
+            RETURNING true
+            """,
+            tenant_id,
+            account_id,
+            code_id,
+            at,
+        )
+        is True
+    )
+
+
+async def void_backup_codes(conn: Connection, tenant_id: UUID, account_id: str, *, at: dt.datetime) -> None:
+    """End every code of an account, of every kind, used ones too: none of the old set is known any more."""
+    await conn.execute(
+        "UPDATE otp.backup_codes SET voided_at = $3 WHERE tenant_id = $1 AND account_id = $2 AND voided_at IS NULL",
+        tenant_id,
+        account_id,
+        at,
+    )
+
+
+async def insert_backup_codes(
+    conn: Connection,
+    tenant_id: UUID,
+    account_id: str,
+    codes: Sequence[tuple[UUID, int, str]],
+    *,
+    set_id: UUID,
+    at: dt.datetime,
+) -> None:
+    """Store a set of backup codes: id, slot and hash of each."""
+    await conn.execute(
+        """
+        INSERT INTO otp.backup_codes (tenant_id, account_id, code_id, kind, slot, set_id, hash, created_at)
+        SELECT $1, $2, code_id, 'backup_code', slot, $6, hash, $7
+          FROM unnest($3::uuid[], $4::smallint[], $5::text[]) AS codes (code_id, slot, hash)
+        """,
+        tenant_id,
+        account_id,
+        [code_id for code_id, _, _ in codes],
+        [slot for _, slot, _ in codes],
+        [each for _, _, each in codes],
+        set_id,
+        at,
+    )

@@ -1,0 +1,223 @@
+"""Challenges. Every end of one is a compare-and-set on ``open``."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from services.otp_worker.domain.challenge import Challenge
+from services.otp_worker.domain.factor import PENDING_LIFETIME, STEP_UP_LIFETIME
+from services.otp_worker.queries.accounts import Key, contact
+from shared.contracts.types import ChallengeId, ChallengeState, FactorId, Purpose, RecoveryId
+from shared.db.connection import Connection, Record
+
+ChallengeKey = tuple[UUID, ChallengeId]
+
+_COLUMNS = """
+       c.tenant_id, c.challenge_id, c.account_id, c.purpose, c.state, c.context, c.attempts, c.sends, c.next_send_at,
+       c.sent_to, c.is_hinted, c.mailbox_sealed, c.mailbox_masked, c.mailbox_digest, c.factor_id, c.recovery_id,
+       c.created_at, c.expires_at, c.verified_at, c.verified_by
+"""
+
+
+async def find_accounts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Key]:
+    """Whose challenges these are; that never changes, so it may be read before the lock."""
+    rows = await conn.fetch(
+        """
+        SELECT c.tenant_id, c.challenge_id, c.account_id
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
+          JOIN otp.challenges AS c ON c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id
+        """,
+        [tenant_id for tenant_id, _ in keys],
+        [challenge_id for _, challenge_id in keys],
+    )
+    return {(row["tenant_id"], row["challenge_id"]): (row["tenant_id"], row["account_id"]) for row in rows}
+
+
+async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Challenge]:
+    """These challenges in whatever state, held until the commit, so that none expires while it is judged.
+
+    Read after the accounts' locks. Nobody waits for two of these rows: what expires challenges skips those held.
+    """
+    rows = await conn.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
+          JOIN otp.challenges AS c ON c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id
+           FOR NO KEY UPDATE OF c
+        """,  # noqa: S608 - a constant
+        [tenant_id for tenant_id, _ in keys],
+        [challenge_id for _, challenge_id in keys],
+    )
+    return {(row["tenant_id"], row["challenge_id"]): challenge(row) for row in rows}
+
+
+async def load_challenge(conn: Connection, tenant_id: UUID, challenge_id: ChallengeId) -> Challenge | None:
+    """One challenge in whatever state, to be looked at."""
+    row = await conn.fetchrow(
+        f"SELECT {_COLUMNS} FROM otp.challenges AS c WHERE c.tenant_id = $1 AND c.challenge_id = $2",  # noqa: S608 - a constant
+        tenant_id,
+        challenge_id,
+    )
+    return None if row is None else challenge(row)
+
+
+async def load_open_challenges(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[Challenge]]:
+    """The open challenges of these accounts."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          JOIN otp.challenges AS c ON c.tenant_id = wanted.tenant_id AND c.account_id = wanted.account_id
+         WHERE c.state = 'open'
+        """,  # noqa: S608 - a constant
+        [tenant_id for tenant_id, _ in keys],
+        [account_id for _, account_id in keys],
+    )
+    found: dict[Key, list[Challenge]] = defaultdict(list)
+    for row in rows:
+        found[row["tenant_id"], row["account_id"]].append(challenge(row))
+    return found
+
+
+async def insert_challenges(conn: Connection, new: Sequence[tuple[UUID, Challenge, int]]) -> None:
+    """Store new challenges, each with its tenant and the account's factor epoch."""
+    contacts = [each.mailbox for _, each, _ in new]
+    await conn.execute(
+        """
+        INSERT INTO otp.challenges (
+               tenant_id, challenge_id, account_id, purpose, state, context, sends, next_send_at, sent_to,
+               mailbox_sealed, mailbox_masked, mailbox_digest, factor_id, recovery_id, factor_epoch, created_at, expires_at)
+        SELECT t, c, a, purpose, 'open', context, sends, next_send_at, sent_to,
+               sealed, masked, digest, factor_id, recovery_id, epoch, created_at, expires_at
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::timestamptz[],
+                      $8::uuid[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::int[],
+                      $15::timestamptz[], $16::timestamptz[])
+            AS new (t, c, a, purpose, context, sends, next_send_at, sent_to, sealed, masked, digest, factor_id,
+                    recovery_id, epoch, created_at, expires_at)
+        """,
+        [tenant_id for tenant_id, _, _ in new],
+        [each.id for _, each, _ in new],
+        [each.account_id for _, each, _ in new],
+        [each.purpose.value for _, each, _ in new],
+        [each.context for _, each, _ in new],
+        [each.sends for _, each, _ in new],
+        [each.next_send_at for _, each, _ in new],
+        [each.sent_to for _, each, _ in new],
+        [mailbox.sealed if mailbox else None for mailbox in contacts],
+        [mailbox.masked if mailbox else None for mailbox in contacts],
+        [mailbox.digest if mailbox else None for mailbox in contacts],
+        [each.factor_id for _, each, _ in new],
+        [each.recovery_id for _, each, _ in new],
+        [epoch for _, _, epoch in new],
+        [each.created_at for _, each, _ in new],
+        [each.expires_at for _, each, _ in new],
+    )
+
+
+async def save_sends(conn: Connection, sent: Sequence[tuple[UUID, Challenge]]) -> None:
+    """Note that codes were sent for open challenges; the caller holds the accounts' locks."""
+    await conn.execute(
+        """
+        UPDATE otp.challenges AS c
+           SET sends = sent.sends, next_send_at = sent.next_send_at, sent_to = sent.sent_to
+          FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::timestamptz[], $5::uuid[])
+            AS sent (tenant_id, challenge_id, sends, next_send_at, sent_to)
+         WHERE c.tenant_id = sent.tenant_id AND c.challenge_id = sent.challenge_id AND c.state = 'open'
+        """,
+        [tenant_id for tenant_id, _ in sent],
+        [each.id for _, each in sent],
+        [each.sends for _, each in sent],
+        [each.next_send_at for _, each in sent],
+        [each.sent_to for _, each in sent],
+    )
+
+
+async def judge_challenges(
+    conn: Connection, judged: Sequence[tuple[UUID, Challenge]], at: Sequence[dt.datetime]
+) -> set[ChallengeKey]:
+    """Store attempts and verdicts of open challenges; returns those that were still open."""
+    rows = await conn.fetch(
+        """
+        UPDATE otp.challenges AS c
+           SET state = j.state, attempts = j.attempts, is_hinted = j.is_hinted,
+               verified_at = CASE WHEN j.state = 'verified' THEN j.at END, verified_by = j.verified_by,
+               ended_at = CASE WHEN j.state <> 'open' THEN j.at END
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::boolean[], $6::text[], $7::timestamptz[])
+            AS j (tenant_id, challenge_id, state, attempts, is_hinted, verified_by, at)
+         WHERE c.tenant_id = j.tenant_id AND c.challenge_id = j.challenge_id AND c.state = 'open'
+        RETURNING c.tenant_id, c.challenge_id
+        """,
+        [tenant_id for tenant_id, _ in judged],
+        [each.id for _, each in judged],
+        [each.state.value for _, each in judged],
+        [each.attempts for _, each in judged],
+        [each.is_hinted for _, each in judged],
+        [each.verified_by for _, each in judged],
+        list(at),
+    )
+    return {(row["tenant_id"], row["challenge_id"]) for row in rows}
+
+
+async def complete_login(
+    conn: Connection, tenant_id: UUID, challenge_id: ChallengeId, *, method: str, at: dt.datetime
+) -> bool:
+    """A login's enrolment challenge is verified by the confirmation of the factor; False: it is over."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE otp.challenges
+               SET state = 'verified', verified_at = $4, verified_by = $3, ended_at = $4
+             WHERE tenant_id = $1 AND challenge_id = $2 AND purpose = 'enrolment' AND factor_id IS NULL
+               AND ((state = 'open' AND expires_at > $4)
+                    OR (state = 'verified' AND verified_by = 'mailbox' AND verified_at > $5))
+            RETURNING true
+            """,
+            tenant_id,
+            challenge_id,
+            method,
+            at,
+            at - STEP_UP_LIFETIME - PENDING_LIFETIME,
+        )
+        is True
+    )
+
+
+async def cancel_challenges(
+    conn: Connection, tenant_id: UUID, challenge_ids: Sequence[ChallengeId], *, at: dt.datetime
+) -> list[tuple[ChallengeId, Purpose]]:
+    """End open challenges; returns those that were open."""
+    rows = await conn.fetch(
+        """
+        UPDATE otp.challenges SET state = 'cancelled', ended_at = $3
+         WHERE tenant_id = $1 AND challenge_id = ANY ($2::uuid[]) AND state = 'open'
+        RETURNING challenge_id, purpose
+        """,
+        tenant_id,
+        list(challenge_ids),
+        at,
+    )
+    return [(ChallengeId(row["challenge_id"]), Purpose(row["purpose"])) for row in rows]
+
+
+def challenge(row: Record) -> Challenge:
+    """A row as a `Challenge`."""
+    return Challenge(
+        id=ChallengeId(row["challenge_id"]),
+        account_id=row["account_id"],
+        purpose=Purpose(row["purpose"]),
+        state=ChallengeState(row["state"]),
+        context=row["context"],
+        attempts=row["attempts"],
+        sends=row["sends"],
+        next_send_at=row["next_send_at"],
+        sent_to=FactorId(row["sent_to"]) if row["sent_to"] is not None else None,
+        is_hinted=row["is_hinted"],
+        mailbox=contact(row, "mailbox"),
+        factor_id=FactorId(row["factor_id"]) if row["factor_id"] is not None else None,
+        recovery_id=RecoveryId(row["recovery_id"]) if row["recovery_id"] is not None else None,
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        verified_at=row["verified_at"],
+        verified_by=row["verified_by"],
+    )

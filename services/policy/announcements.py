@@ -1,0 +1,121 @@
+"""What policy says, as values: answers, notices, and who is told."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from services.policy.domain.account import Account
+from services.policy.domain.recovery_request import RecoveryRequest
+from services.policy.domain.requirement import StoredPolicy
+from services.policy.domain.standing import Standing
+from shared.contracts.commands import SendEmail, SendSms
+from shared.contracts.notifications import Notification
+from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RecoveryView
+from shared.contracts.types import Channel, Contact, RecoveryId, RecoveryState
+from shared.rules.notices import Addressee, Seal, addressee, notices
+
+SOURCE = "/policy"
+
+
+def account_view(standing: Standing, now: dt.datetime) -> AccountView:
+    """An account as its tenant sees it, addresses masked."""
+    account = standing.account
+    enforcement = standing.enforcement_at(now)
+    return AccountView(
+        account_id=account.account_id,
+        role=account.role,
+        email=account.email.masked if account.email is not None else None,
+        email_verified=account.is_mailbox_known,
+        phone=account.phone.masked if account.phone is not None else None,
+        locale=account.locale,
+        time_zone=account.time_zone,
+        sso=account.is_sso,
+        active=account.is_active,
+        version=account.version,
+        created_at=account.created_at,
+        enforcement=EnforcementView(
+            state=enforcement.state, deadline=enforcement.deadline, exempt_until=enforcement.exempt_until
+        ),
+    )
+
+
+def policy_view(stored: StoredPolicy) -> PolicyView:
+    """A policy as its tenant sees it."""
+    return PolicyView(version=stored.version, policy=stored.policy, updated_at=stored.updated_at)
+
+
+def recovery_view(request: RecoveryRequest) -> RecoveryView:
+    """A request as its tenant sees it; the challenge only while there is a mailbox to prove."""
+    is_draft = request.state is RecoveryState.DRAFT
+    return RecoveryView(
+        id=request.recovery_id,
+        state=request.state,
+        requested_at=request.requested_at,
+        ready_at=request.ready_at,
+        ended_at=request.ended_at,
+        end_reason=request.end_reason,
+        challenge_id=request.challenge_id if is_draft else None,
+        mailbox=request.mailbox_masked,
+    )
+
+
+def known_emails(account: Account, now: dt.datetime) -> list[Contact | None]:
+    """The addresses that are the person's, and the replaced one for its time."""
+    return [account.email if account.is_mailbox_known else None, account.former_email_at(now)]
+
+
+def everywhere(
+    account: Account,
+    factor_contacts: list[tuple[Channel, Contact]],
+    *,
+    now: dt.datetime,
+    tenant_name: str,
+    tenant_colour: str | None,
+) -> Addressee:
+    """The person on every channel that is known, factors' included: for what a thief would rather keep quiet."""
+    return addressee(
+        emails=[*known_emails(account, now), *(each for channel, each in factor_contacts if channel is Channel.EMAIL)],
+        phones=[account.phone, *(each for channel, each in factor_contacts if channel is Channel.SMS)],
+        language=account.locale,
+        time_zone=account.time_zone,
+        tenant_name=tenant_name,
+        tenant_colour=tenant_colour,
+    )
+
+
+def by_the_cheapest(account: Account, *, now: dt.datetime, tenant_name: str, tenant_colour: str | None) -> Addressee:
+    """The person by mail, by SMS where there is no mailbox: for what goes to a whole helpdesk at once."""
+    emails = known_emails(account, now)
+    return addressee(
+        emails=emails,
+        phones=[] if any(emails) else [account.phone],
+        language=account.locale,
+        time_zone=account.time_zone,
+        tenant_name=tenant_name,
+        tenant_colour=tenant_colour,
+    )
+
+
+def start_notices(
+    to: Addressee, deadline: dt.datetime, now: dt.datetime, new_id: Callable[[], UUID]
+) -> list[SendEmail | SendSms]:
+    """A second factor is required from the deadline on."""
+    days = min(3650, max(0, (deadline - now).days))
+    return notices(to, Notification.ENFORCEMENT_STARTED, {"deadline": deadline, "days": days}, new_id=new_id)
+
+
+def recovery_notices(
+    to: Addressee,
+    notification: Notification,
+    request: RecoveryRequest,
+    link: Callable[[RecoveryId, Channel], str],
+    seal: Seal,
+    new_id: Callable[[], UUID],
+) -> list[SendEmail | SendSms]:
+    """A notice of a waiting request: when it happens, and the channel's own link to cancel it."""
+    hours = {"hours": request.hours} if notification is Notification.RECOVERY_WAITING else {}
+
+    def params(channel: Channel) -> Mapping[str, object]:
+        return {"happens_at": request.ready_at, "cancel_url": link(request.recovery_id, channel), **hours}
+
+    return notices(to, notification, params, new_id=new_id, seal=seal, recovery_id=request.recovery_id)

@@ -1,0 +1,1 @@
+"""What policy decides, and nothing else: frozen facts in, values out."""

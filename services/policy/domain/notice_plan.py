@@ -1,0 +1,70 @@
+"""What an account in its grace period is told, and when."""
+
+import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from services.policy.domain.standing import Standing
+from services.policy.domain.timer import Timer
+from shared.contracts.commands import LockOutAccount, RemindOfEnforcement
+from shared.contracts.policy import AfterGrace
+from shared.contracts.types import EnforcementState
+from shared.rules.enforcement import Enforcement
+
+STAGES: Mapping[str, dt.timedelta] = MappingProxyType(
+    {
+        "7d": dt.timedelta(days=7),
+        "3d": dt.timedelta(days=3),
+        "1d": dt.timedelta(days=1),
+        "1h": dt.timedelta(hours=1),
+    }
+)
+"""How long before the deadline each reminder goes out."""
+
+_SOON_AFTER_THE_START = dt.timedelta(days=1)
+
+
+def needs_start_notice(standing: Standing, enforcement: Enforcement) -> bool:
+    """Whether the account must enrol by a deadline, or at once, and was not told of this one yet."""
+    match enforcement.state:
+        case EnforcementState.GRACE | EnforcementState.MUST_ENROL:
+            return standing.announced_at is None or standing.announced_deadline != enforcement.deadline
+        case (
+            EnforcementState.NOT_REQUIRED
+            | EnforcementState.EXEMPT
+            | EnforcementState.SATISFIED
+            | EnforcementState.LOCKED_OUT
+        ):
+            return False
+
+
+def enforcement_timers(standing: Standing, enforcement: Enforcement, now: dt.datetime) -> list[Timer]:
+    """Reminders that are still to come, and the lock where one follows. Each looks again when its time has come."""
+    account_id = standing.account.account_id
+    deadline = enforcement.deadline
+    if deadline is None or enforcement.state not in (EnforcementState.GRACE, EnforcementState.LOCKED_OUT):
+        return []
+    timers = [
+        Timer(
+            command=RemindOfEnforcement(stage=stage, deadline=deadline),
+            account_id=account_id,
+            subject=f"{account_id}/{stage}",
+            at=deadline - before,
+        )
+        for stage, before in STAGES.items()
+        if now < deadline - before and not _is_too_close(stage, deadline - before, now)
+    ]
+    if standing.policy.follows_grace is AfterGrace.LOCK_OUT:
+        lock = LockOutAccount(deadline=deadline)
+        timers.append(Timer(command=lock, account_id=account_id, subject=account_id, at=deadline))
+    return timers
+
+
+def enforcement_subjects(account_id: str) -> list[str]:
+    """The subjects of all timers of `enforcement_timers`, to cancel them by."""
+    return [account_id, *(f"{account_id}/{stage}" for stage in STAGES)]
+
+
+def _is_too_close(stage: str, at: dt.datetime, now: dt.datetime) -> bool:
+    """With seven days of grace the first reminder would follow the notice of the start at once."""
+    return stage == "7d" and at < now + _SOON_AFTER_THE_START

@@ -1,0 +1,180 @@
+"""The recovery of an account whose second factor is lost: the weakest door, so it opens late and loudly.
+
+The diagram is in ``recovery_request.md``.
+"""
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+
+from services.policy.domain.standing import Standing
+from services.policy.domain.timer import Timer
+from shared.contracts.commands import ExpireRecovery, FinishRecovery, RemindOfRecovery
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import ChallengeId, Channel, Contact, Method, Purpose, RecoveryId, RecoveryState
+
+DRAFT_LIFETIME = dt.timedelta(hours=24)
+CHALLENGE_LIFETIME = dt.timedelta(minutes=10)
+AFTER_PASSWORD_CHANGE = dt.timedelta(hours=72)
+AFTER_ADDRESS_CHANGE = dt.timedelta(days=7)
+AFTER_ATTACK = dt.timedelta(hours=24)
+COUNTED_WITHIN = dt.timedelta(days=30)
+AT_MOST = 3
+UNHEARD_DELAY = dt.timedelta(hours=24)
+MOST_DELAYS = 3  # then it goes through, with an alarm each time: nobody may be shut out for ever by a dead mail server
+
+_HOUR = dt.timedelta(hours=1)
+OPEN = (RecoveryState.DRAFT, RecoveryState.WAITING)
+ATTACK = "attack"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryRequest:
+    """One request; instants are tenant time."""
+
+    recovery_id: RecoveryId
+    account_id: str
+    state: RecoveryState
+    challenge_id: ChallengeId
+    challenge_opened_at: dt.datetime
+    mailbox_masked: str
+    requested_at: dt.datetime
+    draft_until: dt.datetime
+    proved_at: dt.datetime | None = None
+    ready_at: dt.datetime | None = None
+    heard_at: dt.datetime | None = None
+    delays: int = 0
+    executing_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    end_reason: str | None = None
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it is open and nobody is executing it."""
+        return self.state in OPEN and self.executing_at is None
+
+    def is_draft_over(self, now: dt.datetime) -> bool:
+        """Whether the mailbox was not proved in time, whatever the timer has said of it."""
+        return self.state is RecoveryState.DRAFT and self.draft_until <= now
+
+    def needs_challenge(self, now: dt.datetime) -> bool:
+        """Whether the code that was mailed for the draft has expired."""
+        return self.state is RecoveryState.DRAFT and self.challenge_opened_at + CHALLENGE_LIFETIME <= now
+
+    def is_waiting_at(self, now: dt.datetime) -> bool:
+        """Whether there is still time to say no."""
+        return self.may_end and self.ready_at is not None and now < self.ready_at
+
+    @property
+    def may_be_delayed(self) -> bool:
+        """Whether nobody has heard of it, as far as known, and it has not waited for that often enough."""
+        return self.heard_at is None and self.delays < MOST_DELAYS
+
+    @property
+    def hours(self) -> int:
+        """From the proof to the instant it is ready, in whole hours, for the text of the notice."""
+        if self.proved_at is None or self.ready_at is None:
+            return 1
+        return max(1, min(24 * 30, math.ceil((self.ready_at - self.proved_at) / _HOUR)))
+
+
+@dataclass(frozen=True, slots=True)
+class MayStart:
+    """A request may be made; the mailbox must be proved."""
+
+    mailbox: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class MayNot:
+    """No request; `retry_after` where waiting helps."""
+
+    code: RefusalCode
+    retry_after: dt.timedelta | None = None
+
+
+def may_start(standing: Standing, earlier: list[RecoveryRequest], now: dt.datetime) -> MayStart | MayNot:
+    """Whether "can't access your device?" is answered. `earlier`: the requests of the last 30 days, none open."""
+    account = standing.account
+    if not account.is_active:
+        return MayNot(RefusalCode.ACCOUNT_INACTIVE)
+    # An active e-mail factor is the way in; a recovery by the same mailbox would only skip it.
+    is_offered = standing.policy.recovery.enabled and standing.held_factors > 0 and not account.is_sso
+    if not is_offered or standing.has_email_factor:
+        return MayNot(RefusalCode.RECOVERY_NOT_OFFERED)
+    attacked = [each.ended_at for each in earlier if each.end_reason == ATTACK and each.ended_at is not None]
+    if attacked and now < max(attacked) + AFTER_ATTACK:
+        return MayNot(RefusalCode.TOO_SOON, max(attacked) + AFTER_ATTACK - now)
+    counted = sorted(each.requested_at for each in earlier if now < each.requested_at + COUNTED_WITHIN)
+    if len(counted) >= AT_MOST:
+        return MayNot(RefusalCode.TOO_MANY_RECOVERIES, counted[-AT_MOST] + COUNTED_WITHIN - now)
+    mailbox = account.mailbox_at(now)
+    return MayStart(mailbox) if mailbox is not None else MayNot(RefusalCode.NO_MAILBOX)
+
+
+def ready_at(standing: Standing, proved_at: dt.datetime) -> dt.datetime:
+    """When the waiting period is over: later after a recent change of password or address, which a thief would make."""
+    account = standing.account
+    instants = [proved_at + dt.timedelta(hours=standing.policy.recovery.wait_hours)]
+    if account.password_changed_at is not None:
+        instants.append(account.password_changed_at + AFTER_PASSWORD_CHANGE)
+    if account.email_changed_at is not None:
+        instants.append(account.email_changed_at + AFTER_ADDRESS_CHANGE)
+    return max(instants)
+
+
+def is_elsewhere(request: RecoveryRequest, channel: Channel, masked: str) -> bool:
+    """Whether an address is another one than the mailbox that proves the request. Two that look alike count as one."""
+    return channel is not Channel.EMAIL or masked != request.mailbox_masked
+
+
+def is_real_success(purpose: Purpose, method: Method, *, by_factor: bool) -> bool:
+    """Whether a verified challenge shows that its owner can sign in: by a factor, backup code, key or recovery code.
+
+    A trusted device is none (it may be what was stolen), nor a mailed code that only proves a mailbox.
+    """
+    match method:
+        case Method.TRUSTED_DEVICE:
+            return False
+        case Method.TOTP | Method.SMS | Method.EMAIL | Method.WEBAUTHN:
+            return by_factor and purpose is not Purpose.RECOVERY
+        case Method.BACKUP_CODE | Method.RECOVERY_KEY | Method.RECOVERY_CODE:
+            return True
+
+
+def draft_timer(request: RecoveryRequest) -> Timer:
+    """Ends a draft that nobody proves."""
+    return _timer(
+        request, ExpireRecovery(recovery_id=request.recovery_id), str(request.recovery_id), request.draft_until
+    )
+
+
+def waiting_timers(request: RecoveryRequest, now: dt.datetime) -> list[Timer]:
+    """The notices at half time and one hour before, and the end of the waiting period."""
+    if request.ready_at is None or request.proved_at is None:
+        return []
+    own = request.recovery_id
+    stages = {
+        "half_time": request.proved_at + (request.ready_at - request.proved_at) / 2,
+        "last_hour": request.ready_at - _HOUR,
+    }
+    reminders = [
+        _timer(request, RemindOfRecovery(recovery_id=own, stage=stage), f"{own}/{stage}", at)
+        for stage, at in stages.items()
+        if now < at
+    ]
+    return [*reminders, _timer(request, FinishRecovery(recovery_id=own), str(own), request.ready_at)]
+
+
+def recovery_subjects(recovery_id: RecoveryId) -> list[str]:
+    """The subjects of all timers of a request, to cancel them by."""
+    return [str(recovery_id), f"{recovery_id}/half_time", f"{recovery_id}/last_hour"]
+
+
+def _timer(
+    request: RecoveryRequest,
+    command: ExpireRecovery | FinishRecovery | RemindOfRecovery,
+    subject: str,
+    at: dt.datetime,
+) -> Timer:
+    return Timer(command=command, account_id=request.account_id, subject=subject, at=at)

@@ -1,0 +1,52 @@
+"""Everything that policy decides about one account by."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from services.policy.domain.account import Account
+from shared.contracts.policy import Policy
+from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An account, its tenant's policy, its factors, and what it was told already. Read under the account's lock, it is
+    the truth until the commit.
+    """
+
+    account: Account
+    policy: Policy = Policy()
+    required_since: dt.datetime | None = None
+    is_individually_required: bool = False
+    exempt_until: dt.datetime | None = None
+    extended_until: dt.datetime | None = None
+    must_enrol_since: dt.datetime | None = None
+    announced_at: dt.datetime | None = None
+    announced_deadline: dt.datetime | None = None
+    locked_out_at: dt.datetime | None = None
+    was_satisfied: bool = False
+    active_factors: int = 0
+    held_factors: int = 0  # active or suspended
+    has_email_factor: bool = False
+
+    @property
+    def facts(self) -> EnforcementFacts:
+        """The account as the shared rule sees it."""
+        account = self.account
+        return EnforcementFacts(
+            role=account.role,
+            is_active=account.is_active,
+            is_sso=account.is_sso,
+            active_factors=self.active_factors,
+            was_satisfied=self.was_satisfied,
+            subject_since=account.subject_since,
+            required_since=self.required_since,
+            is_individually_required=self.is_individually_required,
+            exempt_until=self.exempt_until,
+            extended_until=self.extended_until,
+            must_enrol_since=self.must_enrol_since,
+        )
+
+    def enforcement_at(self, now: dt.datetime) -> Enforcement:
+        """Where the account stands at ``now`` (tenant time)."""
+        return enforcement_of(self.policy, self.facts, now)

@@ -1,0 +1,119 @@
+"""Accounts as the helpdesk tells of them."""
+
+from services.policy.announcements import account_view
+from services.policy.deps import Deps
+from services.policy.domain.account import Account, changed_account, changed_fields, is_address_changed, is_outdated
+from services.policy.domain.standing import Standing
+from services.policy.handlers.case import Case, open_case, tell
+from services.policy.handlers.recovery_end import cancel_open_recovery, put_off_recovery
+from services.policy.handlers.requirement import give_notice
+from services.policy.queries.accounts import account_ids_after, prove_mailbox, record_password_change, store_account
+from services.policy.queries.clocks import read_clock
+from services.policy.queries.policies import read_policy
+from services.policy.queries.standings import read_standing, read_standings
+from shared.contracts import events
+from shared.contracts.commands import ListAccounts, ProveMailbox, PutAccount, ReadAccount, RecordPasswordChange
+from shared.contracts.envelope import Envelope
+from shared.contracts.notifications import Notification
+from shared.contracts.replies import AccountsPage, AccountView, RefusalCode
+from shared.messaging.outcome import Done, Ok, Outcome, refuse
+from shared.messaging.unit_of_work import UnitOfWork
+
+_LONGEST_PAGE = 200
+_READ_AT_ONCE = 500
+_READ_AT_MOST = 5_000  # accounts looked at for one page: a rare state must not cost the whole table
+
+
+async def put_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """Create or change an account. What is older than what we know is answered and ignored."""
+    case = await open_case(message, uow, deps)
+    before = await case.standing()
+    known = before.account if before is not None else None
+    if before is not None and is_outdated(known, message.data):
+        return Ok(account_view(before, case.now))
+    stored = await read_policy(uow.conn, message.tenant_id)
+    account = changed_account(known, message.data, account_id=case.account_id, policy=stored.policy, now=case.now)
+    if account != known:
+        await store_account(uow.conn, message.tenant_id, account)
+    after = await case.standing()
+    assert after is not None
+    await _follow_up(case, before, after)
+    return Ok(account_view(after, case.now))
+
+
+async def _follow_up(case: Case, before: Standing | None, after: Standing) -> None:
+    """What a change of an account sets off."""
+    known = before.account if before is not None else None
+    enforcement = after.enforcement_at(case.now)
+    changed = changed_fields(known, after.account)
+    if known is None or changed:
+        case.say(_upserted(known, after, changed, case))
+    if before is None or enforcement != before.enforcement_at(case.now):
+        await give_notice(case.cause, case.uow, case.deps, [after], case.now)
+    if after.account.is_sso or not after.account.is_active:
+        await cancel_open_recovery(case, after, "sso" if after.account.is_sso else "account_inactive")
+    if is_address_changed(known, after.account):
+        await tell(case, after.account, Notification.ADDRESS_CHANGED, {"happened_at": case.now})
+        await put_off_recovery(case, after)
+
+
+def _upserted(known: Account | None, after: Standing, changed: tuple[str, ...], case: Case) -> events.AccountUpserted:
+    account = after.account
+    return events.AccountUpserted(
+        role=account.role,
+        is_active=account.is_active,
+        is_sso=account.is_sso,
+        is_new=known is None,
+        changed=changed,
+        state=after.enforcement_at(case.now).state,
+    )
+
+
+async def read_account(message: Envelope[ReadAccount], uow: UnitOfWork, _deps: Deps) -> Outcome:
+    """One account."""
+    standing = await read_standing(uow.conn, message.tenant_id, message.account_id)
+    if standing is None:
+        return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
+    return Ok(account_view(standing, await read_clock(uow.conn, message.tenant_id)))
+
+
+async def list_accounts(message: Envelope[ListAccounts], uow: UnitOfWork, _deps: Deps) -> Outcome:
+    """A page by key. A state is computed, so accounts are read until the page is full, or enough were looked at."""
+    wanted, limit = message.data, max(1, min(message.data.limit, _LONGEST_PAGE))
+    now = await read_clock(uow.conn, message.tenant_id)
+    found: list[AccountView] = []
+    after, is_end, looked_at = wanted.after, False, 0
+    while len(found) <= limit and not is_end and looked_at < _READ_AT_MOST:
+        size = limit + 1 if wanted.state is None else _READ_AT_ONCE
+        ids = await account_ids_after(uow.conn, message.tenant_id, after, role=wanted.role, limit=size)
+        views = [account_view(each, now) for each in await read_standings(uow.conn, message.tenant_id, ids)]
+        found += [view for view in views if wanted.state in (None, view.enforcement.state)]
+        after, is_end, looked_at = (ids[-1] if ids else after), len(ids) < size, looked_at + len(ids)
+    page = tuple(found[:limit])
+    has_more = len(found) > limit or not is_end
+    next_after = page[-1].account_id if len(found) > limit else after
+    return Ok(AccountsPage(accounts=page, has_more=has_more, next_after=next_after if has_more else None))
+
+
+async def record_change_of_password(message: Envelope[RecordPasswordChange], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """A newer change than we know of. The helpdesk's clock may be ahead; ours decides how long a recovery waits."""
+    case = await open_case(message, uow, deps)
+    changed_at = min(message.data.changed_at, case.now)
+    if await record_password_change(uow.conn, message.tenant_id, case.account_id, changed_at):
+        case.say(events.AccountPasswordChanged(changed_at=changed_at))
+        after = await case.standing()
+        assert after is not None
+        await put_off_recovery(case, after)
+    return Done()
+
+
+async def record_mailbox_proof(message: Envelope[ProveMailbox], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """A mailed code came back from this address: if it still is the account's, the mailbox is proved."""
+    case = await open_case(message, uow, deps)
+    before = await case.standing()
+    is_proved = await prove_mailbox(uow.conn, message.tenant_id, case.account_id, message.data.digest, case.now)
+    if is_proved and before is not None and not before.account.email_verified:
+        after = await case.standing()
+        assert after is not None
+        case.say(_upserted(before.account, after, ("email_verified",), case))
+    return Done()

@@ -1,0 +1,67 @@
+"""What otp_worker's facts mean here: somebody has enrolled, somebody can sign in."""
+
+from services.policy.deps import Deps
+from services.policy.domain.notice_plan import enforcement_subjects
+from services.policy.domain.recovery_request import is_real_success
+from services.policy.handlers.case import Case, open_case
+from services.policy.handlers.recovery import start_waiting_period
+from services.policy.handlers.recovery_end import cancel_recovery, end_recovery
+from services.policy.queries.enforcements import forget_announcements
+from services.policy.queries.recovery_requests import open_request
+from services.policy.queries.timers import cancel_timers
+from shared.contracts import events
+from shared.contracts.envelope import Envelope
+from shared.contracts.types import EnforcementState, Purpose, RecoveryState
+from shared.messaging.outcome import Done, Outcome
+from shared.messaging.unit_of_work import UnitOfWork
+
+
+async def factor_confirmed(message: Envelope[events.FactorConfirmed], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """Enrolled: no reminder and no lock is to come, and whoever can enrol has lost nothing that needs recovering."""
+    case = await open_case(message, uow, deps)
+    standing = await case.standing()
+    if standing is None:
+        return Done()
+    is_satisfied = standing.enforcement_at(case.now).state is EnforcementState.SATISFIED
+    if is_satisfied and (message.data.is_first or standing.active_factors == 1):
+        await cancel_timers(case.conn, case.tenant_id, enforcement_subjects(case.account_id))
+        await forget_announcements(case.conn, case.tenant_id, [case.account_id])
+        case.say(events.EnforcementSatisfied())
+    await _cancel_recovery_before(case, message, "factor_added")
+    return Done()
+
+
+async def factor_revoked(message: Envelope[events.FactorRevoked], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """Without a factor there is nothing to recover: an open request is superseded, unless it did this itself."""
+    if not message.data.is_last:
+        return Done()
+    case = await open_case(message, uow, deps)
+    standing = await case.standing()
+    request = await open_request(case.conn, case.tenant_id, case.account_id)
+    if standing is None or request is None or standing.held_factors > 0:
+        return Done()
+    said = events.RecoverySuperseded(recovery_id=request.recovery_id)
+    await end_recovery(case, request, standing, RecoveryState.SUPERSEDED, message.data.reason, said)
+    return Done()
+
+
+async def challenge_verified(message: Envelope[events.ChallengeVerified], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """The mailbox of a recovery was proved, or a real success shows that none is needed."""
+    fact = message.data
+    if fact.purpose is Purpose.RECOVERY and fact.recovery_id is not None:
+        return await start_waiting_period(message, fact.recovery_id, uow, deps)
+    if not is_real_success(fact.purpose, fact.method, by_factor=fact.factor_id is not None):
+        return Done()
+    if await open_request(uow.conn, message.tenant_id, message.account_id or "") is None:
+        return Done()  # nearly always: without the account's lock, for which the next login may be waiting
+    await _cancel_recovery_before(await open_case(message, uow, deps), message, "signed_in")
+    return Done()
+
+
+async def _cancel_recovery_before(
+    case: Case, message: Envelope[events.FactorConfirmed] | Envelope[events.ChallengeVerified], reason: str
+) -> None:
+    """A success from before the request says nothing against it, however late its news arrives."""
+    request = await open_request(case.conn, case.tenant_id, case.account_id)
+    if request is not None and request.requested_at <= message.time:
+        await cancel_recovery(case, request, await case.standing(), reason)

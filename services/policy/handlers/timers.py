@@ -1,0 +1,78 @@
+"""Timers whose time has come."""
+
+import datetime as dt
+import json
+
+import structlog
+from pydantic import ValidationError
+
+from services.policy.deps import Deps
+from services.policy.queries.timers import FiredTimer, claim_due_timers, delete_ended_timers, seconds_to_next_timer
+from shared.contracts.codec import COMMANDS
+from shared.contracts.envelope import Envelope, Message
+from shared.contracts.types import SYSTEM
+from shared.db.pool import Database
+from shared.ids import new_id
+from shared.messaging.outbox import insert_messages
+from shared.messaging.relay import Relay
+from shared.messaging.unit_of_work import outbox_row
+from shared.observability.metrics import TIMER_LATENESS, TIMERS_FIRED
+
+log = structlog.get_logger()
+
+AT_MOST = 1_000  # timers a transaction
+LONGEST_SLEEP = 1.0  # seconds: somebody may arm a timer, or move a clock
+_SHORTEST_SLEEP = 0.02  # seconds: what is due may be in another engine's hands
+_KEPT = dt.timedelta(days=30)
+_DELETED_AT_ONCE = 5_000
+
+
+async def fire_due_timers(database: Database, relay: Relay, host_now: dt.datetime) -> int:
+    """Say what is due by the database's clock and by ``host_now``; how much. Any number of engines may do it at once:
+    a timer is in the hands of one, and fires with that one's commit or not at all.
+    """
+    async with database.transaction(work_queues=True) as conn:
+        fired = await claim_due_timers(conn, host_now=host_now, at_most=AT_MOST)
+        if not fired:
+            return 0
+        rows = [outbox_row(envelope) for timer in fired if (envelope := _envelope(timer))]
+        await insert_messages(conn, rows)
+    relay.hand_over(rows)
+    for timer in fired:
+        TIMERS_FIRED.labels(kind=timer.kind).inc()
+        TIMER_LATENESS.observe((timer.fired_at - timer.due_at).total_seconds())
+    return len(fired)
+
+
+async def sleep_until_next(database: Database, host_now: dt.datetime) -> float:
+    """Seconds until it is worth looking again."""
+    async with database.transaction(work_queues=True) as conn:
+        seconds = await seconds_to_next_timer(conn, host_now=host_now)
+    return LONGEST_SLEEP if seconds is None else min(LONGEST_SLEEP, max(_SHORTEST_SLEEP, seconds))
+
+
+async def purge_timers(deps: Deps) -> bool:
+    """A duty: forget timers that ended a month ago."""
+    async with deps.database.transaction(work_queues=True) as conn:
+        deleted = await delete_ended_timers(conn, older_than=_KEPT, limit=_DELETED_AT_ONCE)
+    return deleted == _DELETED_AT_ONCE
+
+
+def _envelope(timer: FiredTimer) -> Envelope[Message] | None:
+    """The command to say. One that nobody understands any more must not hold up all the others for ever."""
+    try:
+        command = COMMANDS[timer.kind].model_validate_json(json.dumps(timer.payload))
+    except (KeyError, ValidationError):
+        log.error("timer_not_understood", kind=timer.kind, timer_id=str(timer.timer_id))
+        return None
+    return Envelope(
+        id=new_id(),
+        data=command,
+        tenant_id=timer.tenant_id,
+        account_id=timer.account_id,
+        actor=SYSTEM,
+        source="/policy/timers",
+        time=timer.tenant_now,
+        correlation_id=timer.correlation_id,
+        causation_id=timer.causation_id,
+    )

@@ -1,0 +1,99 @@
+"""Accounts."""
+
+import datetime as dt
+from uuid import UUID
+
+from services.policy.domain.account import Account
+from shared.contracts.types import Contact, Role
+from shared.db.connection import Connection
+
+
+async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> None:
+    """Insert or replace an account; under its lock."""
+    await conn.execute(
+        """
+        INSERT INTO policy.accounts AS a
+               (tenant_id, account_id, role, email_sealed, email_masked, email_digest, email_verified, email_proved_at,
+                email_changed_at, former_email, former_email_until, phone_sealed, phone_masked, phone_digest, locale,
+                time_zone, is_sso, is_active, version, left_sso_at, role_changed_at, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET role = excluded.role, email_sealed = excluded.email_sealed, email_masked = excluded.email_masked,
+               email_digest = excluded.email_digest, email_verified = excluded.email_verified,
+               email_proved_at = excluded.email_proved_at, email_changed_at = excluded.email_changed_at,
+               former_email = excluded.former_email, former_email_until = excluded.former_email_until,
+               phone_sealed = excluded.phone_sealed, phone_masked = excluded.phone_masked,
+               phone_digest = excluded.phone_digest, locale = excluded.locale, time_zone = excluded.time_zone,
+               is_sso = excluded.is_sso, is_active = excluded.is_active, version = excluded.version,
+               left_sso_at = excluded.left_sso_at, role_changed_at = excluded.role_changed_at
+        """,
+        tenant_id,
+        account.account_id,
+        account.role.value,
+        *_columns(account.email),
+        account.email_verified,
+        account.email_proved_at,
+        account.email_changed_at,
+        account.former_email.model_dump() if account.former_email is not None else None,
+        account.former_email_until,
+        *_columns(account.phone),
+        account.locale,
+        account.time_zone,
+        account.is_sso,
+        account.is_active,
+        account.version,
+        account.left_sso_at,
+        account.role_changed_at,
+        account.created_at,
+    )
+
+
+def _columns(contact: Contact | None) -> tuple[str | None, str | None, str | None]:
+    return (contact.sealed, contact.masked, contact.digest) if contact is not None else (None, None, None)
+
+
+async def account_ids_after(
+    conn: Connection, tenant_id: UUID, after: str | None, *, role: Role | None = None, limit: int
+) -> list[str]:
+    """A page of the tenant's account ids, in their order."""
+    rows = await conn.fetch(
+        """
+        SELECT account_id FROM policy.accounts
+         WHERE tenant_id = $1 AND account_id > $2 AND ($3::text IS NULL OR role = $3)
+         ORDER BY account_id LIMIT $4
+        """,
+        tenant_id,
+        after or "",
+        role.value if role is not None else None,
+        limit,
+    )
+    return [row["account_id"] for row in rows]
+
+
+async def record_password_change(conn: Connection, tenant_id: UUID, account_id: str, changed_at: dt.datetime) -> bool:
+    """Remember the newest change; whether this was one. It never goes back, in whatever order the news arrives."""
+    status = await conn.execute(
+        """
+        UPDATE policy.accounts SET password_changed_at = $3
+         WHERE tenant_id = $1 AND account_id = $2 AND (password_changed_at IS NULL OR password_changed_at < $3)
+        """,
+        tenant_id,
+        account_id,
+        changed_at,
+    )
+    return status != "UPDATE 0"
+
+
+async def prove_mailbox(conn: Connection, tenant_id: UUID, account_id: str, digest: str, now: dt.datetime) -> bool:
+    """A mailed code came back: the address is verified, if it is still the account's; whether it is."""
+    status = await conn.execute(
+        """
+        UPDATE policy.accounts SET email_verified = true, email_proved_at = coalesce(email_proved_at, $4)
+         WHERE tenant_id = $1 AND account_id = $2 AND email_digest = $3
+        """,
+        tenant_id,
+        account_id,
+        digest,
+        now,
+    )
+    return status != "UPDATE 0"

@@ -1,0 +1,50 @@
+"""Tenant time."""
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.db.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class TenantClock:
+    """Now, in tenant time, and how far that is before system time."""
+
+    now: dt.datetime
+    offset: dt.timedelta
+
+
+async def hold_clock(conn: Connection, tenant_id: UUID) -> dt.datetime:
+    """Tenant time; a sandbox's clock stays where it is until the transaction ends.
+
+    Else a timer armed while the clock moves would miss the move. A live tenant's clock never moves: nothing is locked.
+    """
+    now: dt.datetime = await conn.fetchval(
+        """
+        SELECT now() + coalesce(
+                 (SELECT clock_offset FROM policy.clocks WHERE tenant_id = $1 AND is_sandbox FOR SHARE), interval '0')
+        """,
+        tenant_id,
+    )
+    return now
+
+
+async def read_clock(conn: Connection, tenant_id: UUID) -> dt.datetime:
+    """Tenant time, for answers."""
+    now: dt.datetime = await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id)
+    return now
+
+
+async def advance_clock(conn: Connection, tenant_id: UUID, by: dt.timedelta) -> TenantClock | None:
+    """Move a sandbox's clock forward; None: the tenant is no sandbox."""
+    row = await conn.fetchrow(
+        """
+        UPDATE policy.clocks SET clock_offset = clock_offset + $2
+         WHERE tenant_id = $1 AND is_sandbox
+        RETURNING now() + clock_offset AS now, clock_offset
+        """,
+        tenant_id,
+        by,
+    )
+    return TenantClock(row["now"], row["clock_offset"]) if row else None

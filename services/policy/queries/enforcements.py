@@ -1,0 +1,88 @@
+"""What was given, said and granted to accounts about the requirement of a second factor."""
+
+import datetime as dt
+from collections.abc import Sequence
+from uuid import UUID
+
+from shared.db.connection import Connection
+
+
+async def record_announcements(
+    conn: Connection, tenant_id: UUID, told: Sequence[tuple[str, dt.datetime | None]], now: dt.datetime
+) -> None:
+    """These accounts were told of the requirement and of these deadlines."""
+    await conn.execute(
+        """
+        INSERT INTO policy.enforcements AS e (tenant_id, account_id, announced_at, announced_deadline)
+        SELECT $1, t.account_id, $4, t.deadline
+          FROM unnest($2::text[], $3::timestamptz[]) AS t (account_id, deadline) ORDER BY t.account_id
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET announced_at = excluded.announced_at, announced_deadline = excluded.announced_deadline
+        """,
+        tenant_id,
+        [account_id for account_id, _ in told],
+        [deadline for _, deadline in told],
+        now,
+    )
+
+
+async def forget_announcements(conn: Connection, tenant_id: UUID, account_ids: Sequence[str]) -> None:
+    """Nothing is required of these accounts any more, or they have done it: the next time they are told again."""
+    await conn.execute(
+        """
+        UPDATE policy.enforcements SET announced_at = NULL, announced_deadline = NULL, locked_out_at = NULL
+         WHERE tenant_id = $1 AND account_id = ANY ($2::text[])
+           AND (announced_at IS NOT NULL OR locked_out_at IS NOT NULL)
+        """,
+        tenant_id,
+        list(account_ids),
+    )
+
+
+async def record_lock(
+    conn: Connection, tenant_id: UUID, account_id: str, deadline: dt.datetime, now: dt.datetime
+) -> bool:
+    """The lock after this deadline is announced; False: it was before."""
+    status = await conn.execute(
+        """
+        INSERT INTO policy.enforcements AS e (tenant_id, account_id, locked_out_at) VALUES ($1, $2, $4)
+            ON CONFLICT (tenant_id, account_id) DO UPDATE SET locked_out_at = excluded.locked_out_at
+         WHERE e.locked_out_at IS NULL OR e.locked_out_at < $3
+        """,
+        tenant_id,
+        account_id,
+        deadline,
+        now,
+    )
+    return status == "INSERT 0 1"
+
+
+async def extend(conn: Connection, tenant_id: UUID, account_id: str, until: dt.datetime, now: dt.datetime) -> None:
+    """An admin opens the account until then; it is told so in the notice of the unlock."""
+    await conn.execute(
+        """
+        INSERT INTO policy.enforcements AS e
+               (tenant_id, account_id, extended_until, announced_at, announced_deadline) VALUES ($1, $2, $3, $4, $3)
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET extended_until = excluded.extended_until, announced_at = excluded.announced_at,
+               announced_deadline = excluded.announced_deadline, locked_out_at = NULL
+        """,
+        tenant_id,
+        account_id,
+        until,
+        now,
+    )
+
+
+async def require_enrolment(conn: Connection, tenant_id: UUID, account_id: str, now: dt.datetime) -> None:
+    """After a recovery: where a factor is required, the next login enrols one."""
+    await conn.execute(
+        """
+        INSERT INTO policy.enforcements AS e (tenant_id, account_id, must_enrol_since) VALUES ($1, $2, $3)
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET must_enrol_since = excluded.must_enrol_since, extended_until = NULL
+        """,
+        tenant_id,
+        account_id,
+        now,
+    )

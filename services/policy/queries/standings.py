@@ -1,0 +1,108 @@
+"""Accounts with all that is decided about them by."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.policy.domain.account import Account
+from services.policy.domain.standing import Standing
+from shared.contracts.policy import Policy
+from shared.contracts.types import Channel, Contact, Role
+from shared.db.connection import Connection, Record
+
+
+async def read_standing(conn: Connection, tenant_id: UUID, account_id: str | None) -> Standing | None:
+    """One account; None: there is no such account. After its lock this is the truth until the commit."""
+    found = await read_standings(conn, tenant_id, [account_id]) if account_id is not None else []
+    return found[0] if found else None
+
+
+async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequence[str]) -> list[Standing]:
+    """Those of these accounts that there are, in the order of their ids."""
+    rows = await conn.fetch(
+        """
+        SELECT a.account_id, a.role, a.email_sealed, a.email_masked, a.email_digest, a.email_verified,
+               a.email_proved_at, a.email_changed_at, a.former_email, a.former_email_until, a.phone_sealed,
+               a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.is_sso, a.is_active, a.version,
+               a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
+               p.policy, (p.requirements -> a.role ->> 'since')::timestamptz AS required_since,
+               coalesce(e.is_required, false) AS is_required, e.exempt_until, e.extended_until, e.must_enrol_since,
+               e.announced_at, e.announced_deadline, e.locked_out_at,
+               f.first_enrolled_at IS NOT NULL AS was_satisfied, coalesce(f.active_factors, 0) AS active_factors,
+               coalesce(f.held_factors, 0) AS held_factors, coalesce(f.has_email_factor, false) AS has_email_factor
+          FROM policy.accounts AS a
+          LEFT JOIN policy.policies AS p ON p.tenant_id = a.tenant_id
+          LEFT JOIN policy.enforcements AS e ON e.tenant_id = a.tenant_id AND e.account_id = a.account_id
+          LEFT JOIN otp.account_facts AS f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id
+         WHERE a.tenant_id = $1 AND a.account_id = ANY ($2::text[])
+         ORDER BY a.account_id
+        """,
+        tenant_id,
+        list(account_ids),
+    )
+    stored = rows[0]["policy"] if rows else None  # the same in every row
+    policy = Policy.model_validate(stored) if stored is not None else Policy()
+    return [_standing(row, policy) for row in rows]
+
+
+async def read_factor_contacts(conn: Connection, tenant_id: UUID, account_id: str) -> list[tuple[Channel, Contact]]:
+    """Where the account's held factors get their codes: it hears of things there, too."""
+    rows = await conn.fetch(
+        """
+        SELECT channel, contact_sealed, contact_masked, contact_digest FROM otp.factor_contacts
+         WHERE tenant_id = $1 AND account_id = $2
+         ORDER BY factor_id
+        """,
+        tenant_id,
+        account_id,
+    )
+    return [(Channel(row["channel"]), _known_contact(row, "contact")) for row in rows]
+
+
+def _standing(row: Record, policy: Policy) -> Standing:
+    return Standing(
+        account=_account(row),
+        policy=policy,
+        required_since=row["required_since"],
+        is_individually_required=row["is_required"],
+        exempt_until=row["exempt_until"],
+        extended_until=row["extended_until"],
+        must_enrol_since=row["must_enrol_since"],
+        announced_at=row["announced_at"],
+        announced_deadline=row["announced_deadline"],
+        locked_out_at=row["locked_out_at"],
+        was_satisfied=row["was_satisfied"],
+        active_factors=row["active_factors"],
+        held_factors=row["held_factors"],
+        has_email_factor=row["has_email_factor"],
+    )
+
+
+def _account(row: Record) -> Account:
+    return Account(
+        account_id=row["account_id"],
+        created_at=row["created_at"],
+        role=Role(row["role"]),
+        email=_contact(row, "email"),
+        email_verified=row["email_verified"],
+        email_proved_at=row["email_proved_at"],
+        email_changed_at=row["email_changed_at"],
+        former_email=Contact.model_validate(row["former_email"]) if row["former_email"] is not None else None,
+        former_email_until=row["former_email_until"],
+        phone=_contact(row, "phone"),
+        locale=row["locale"],
+        time_zone=row["time_zone"],
+        is_sso=row["is_sso"],
+        is_active=row["is_active"],
+        version=row["version"],
+        password_changed_at=row["password_changed_at"],
+        left_sso_at=row["left_sso_at"],
+        role_changed_at=row["role_changed_at"],
+    )
+
+
+def _contact(row: Record, name: str) -> Contact | None:
+    return _known_contact(row, name) if row[f"{name}_sealed"] is not None else None
+
+
+def _known_contact(row: Record, name: str) -> Contact:
+    return Contact(sealed=row[f"{name}_sealed"], masked=row[f"{name}_masked"], digest=row[f"{name}_digest"])

@@ -1,0 +1,32 @@
+"""What policy does by itself: timers in processes of their own, and upkeep beside the consumers."""
+
+import asyncio
+import datetime as dt
+
+import structlog
+
+from services.policy.handlers.timers import AT_MOST, LONGEST_SLEEP, fire_due_timers, purge_timers, sleep_until_next
+from shared.clock import host_now
+from shared.db.connection import StoreUnavailable
+from shared.db.pool import Database
+from shared.messaging.relay import Relay
+from shared.schedule import Every
+
+log = structlog.get_logger()
+
+SCHEDULE = (Every(dt.timedelta(hours=1), purge_timers),)
+
+
+async def run_timers(database: Database, relay: Relay) -> None:
+    """Fire timers until cancelled: at once while there are many, else asleep until the next is due."""
+    while True:
+        pause = LONGEST_SLEEP
+        try:
+            while await fire_due_timers(database, relay, host_now()) == AT_MOST:
+                pass
+            pause = await sleep_until_next(database, host_now())
+        except StoreUnavailable:
+            log.warning("store_unavailable", duty="run_timers")
+        except Exception as error:  # noqa: BLE001 - the rows are still there, and come again
+            log.error("duty_failed", duty="run_timers", error=error)
+        await asyncio.sleep(pause)

@@ -1,0 +1,110 @@
+"""The OpenAPI document says what is served, all of it and nothing else."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from openapi_spec_validator import validate
+from pydantic import BaseModel
+
+from services.gateway.api.auth import May
+from services.gateway.api.documentation import documentation
+from services.gateway.api.openapi import document
+from services.gateway.api.parsing import parse_body
+from services.gateway.api.routes import ROUTES, listed
+from services.gateway.problems import CONTENT_TYPE, KINDS, Problem
+from services.gateway.settings import GatewaySettings
+
+SETTINGS = GatewaySettings(database_url="postgresql://nowhere/", key_dir=Path("/nowhere"))
+DOCUMENT = document(listed(), SETTINGS)
+API = {(route.method, route.path) for route in ROUTES}
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path and operation of everything in the document."""
+    return [
+        (method.upper(), path, operation)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_the_document_is_valid_openapi() -> None:
+    """Generators of clients stumble over anything else."""
+    validate(DOCUMENT)
+
+
+def test_every_route_is_in_the_document_and_the_other_way_round() -> None:
+    """A call that is not documented is found by accident; one that is not served is a lie."""
+    app = web.Application()
+    for entry in listed():
+        app.router.add_route(entry.method, entry.path, nobody)  # a path that is there twice would raise
+    served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource is not None}
+    assert served == {(method, path) for method, path, _ in operations()}
+
+
+async def nobody(_request: web.Request) -> web.Response:
+    """A handler."""
+    return web.Response()
+
+
+def test_operation_ids_are_unique() -> None:
+    """Generated clients name their functions after them."""
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_call_of_the_api_wants_a_key_and_nothing_else_does() -> None:
+    """A route that forgot its authorisation is open to the world."""
+    secured = {(method, path) for method, path, operation in operations() if operation["security"]}
+    assert secured == API
+    assert all(route.allows is not May.ANYONE for route in ROUTES)
+
+
+def test_posts_that_change_or_send_want_an_idempotency_key() -> None:
+    """Events have an id of their own; everything else would be done twice by a retry."""
+    without = {route.path for route in ROUTES if route.method == "POST" and not route.is_idempotent}
+    assert without == {"/v1/events"}
+    assert all(route.method == "POST" for route in ROUTES if route.is_idempotent)
+
+
+def test_every_problem_that_a_route_names_is_documented() -> None:
+    """An integrator handles what the document lists."""
+    for route in ROUTES:
+        responses = DOCUMENT["paths"][route.path][route.method.lower()]["responses"]
+        for code in route.refusals:
+            response = responses[str(KINDS[code].status)]
+            assert f"`{code.value}`" in response["description"]
+            assert CONTENT_TYPE in response["content"]
+
+
+def bodies_with_examples() -> list[tuple[type[BaseModel], dict[str, Any]]]:
+    """Models and what the document shows of them."""
+    models = {route.body for route in ROUTES if route.body is not None}
+    schemas = DOCUMENT["components"]["schemas"]
+    return [
+        (model, example)
+        for model in sorted(models, key=lambda each: each.__name__)
+        for example in schemas.get(model.__name__, {}).get("examples", [])
+    ]
+
+
+@pytest.mark.parametrize(("model", "example"), bodies_with_examples())
+def test_every_example_is_valid(model: type[BaseModel], example: dict[str, Any]) -> None:
+    """An example is what people copy."""
+    parsed = parse_body(model.model_validate(example).model_dump_json(exclude_unset=True).encode(), model)
+    assert not isinstance(parsed, Problem)
+
+
+def test_schemas_have_names_that_people_can_read() -> None:
+    """They become class names of generated clients."""
+    assert [name for name in DOCUMENT["components"]["schemas"] if "__" in name or not re.match(r"[A-Z]", name)] == []
+
+
+def test_the_page_for_people_lists_every_call() -> None:
+    """It is made of the same document."""
+    page = documentation(DOCUMENT)
+    shown = {(call["method"], call["path"]) for group in page["groups"] for call in group["calls"]}
+    assert shown == {(method, path) for method, path, _ in operations()}

@@ -1,0 +1,123 @@
+"""What a helpdesk may change of an account, and what follows for its addresses."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from services.policy.domain.account import (
+    Account,
+    changed_account,
+    changed_fields,
+    is_address_changed,
+    is_outdated,
+)
+from shared.contracts.commands import PutAccount
+from shared.contracts.policy import Policy, Requirement, Scope
+from shared.contracts.types import Contact, Role
+
+NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+TICK = dt.timedelta(microseconds=1)
+
+
+def contact(name: str, *, sealed: str = "once") -> Contact:
+    """An address; sealing it again gives other bytes and the same digest."""
+    return Contact(sealed=f"v1.k1.{name}{sealed}", masked=name[0], digest=name)
+
+
+def change(before: Account | None, *, at: dt.datetime = NOW, policy: Policy | None = None, **given: Any) -> Account:
+    """Apply a change that gives just these fields."""
+    command = PutAccount.model_validate({"given": tuple(given), **given})
+    return changed_account(before, command, account_id="ann", policy=policy or Policy(), now=at)
+
+
+ANN = change(None, role="agent", email=contact("old"), email_verified=True)
+
+
+def test_a_new_account_has_defaults() -> None:
+    """A helpdesk that sends an id only gets an account that nothing is required of."""
+    made = change(None)
+    assert made == Account(account_id="ann", created_at=NOW)
+    assert changed_fields(None, made) == ()
+
+
+def test_the_same_address_sealed_again_is_no_change() -> None:
+    """Every upsert seals anew: only the digest says whether the address is another one."""
+    again = change(ANN, at=NOW + DAY, email=contact("old", sealed="again"), email_verified=True)
+    assert not is_address_changed(ANN, again)
+    assert changed_fields(ANN, again) == ()
+    assert again.email_changed_at is None
+
+
+def test_a_new_address_starts_unproved() -> None:
+    """What was shown of the old mailbox says nothing about the new one."""
+    moved = change(ANN, at=NOW + DAY, email=contact("new"))
+    assert is_address_changed(ANN, moved)
+    assert (moved.email_verified, moved.email_proved_at, moved.email_changed_at) == (False, None, NOW + DAY)
+    assert changed_fields(ANN, moved) == ("email", "email_verified")
+
+
+def test_a_replaced_address_hears_for_thirty_days() -> None:
+    """Half-open, like everything that ends."""
+    moved = change(ANN, at=NOW, email=contact("new"))
+    assert moved.former_email_at(NOW + 30 * DAY - TICK) == ANN.email
+    assert moved.former_email_at(NOW + 30 * DAY) is None
+
+
+def test_a_second_change_keeps_the_first_address() -> None:
+    """Two changes in a row would else silence the owner; later the newer one takes the place."""
+    moved = change(ANN, email=contact("thief"), email_verified=True)
+    assert change(moved, at=NOW + DAY, email=contact("thief2")).former_email == ANN.email
+    assert change(moved, at=NOW + 31 * DAY, email=contact("thief2")).former_email == moved.email
+
+
+def test_an_address_that_nobody_vouched_for_is_not_told() -> None:
+    """A typing error is somebody else's mailbox."""
+    unverified = change(None, email=contact("tpyo"))
+    assert change(unverified, email=contact("right")).former_email is None
+
+
+def test_a_removed_address_is_a_change() -> None:
+    """Taking the mailbox away is how a thief would keep the notices quiet."""
+    gone = change(ANN, email=None)
+    assert (gone.email, gone.former_email) == (None, ANN.email)
+    assert is_address_changed(ANN, gone)
+
+
+def test_a_mailbox_serves_a_recovery_once_proved_or_settled() -> None:
+    """The helpdesk's word counts after a week; a code that came back counts at once."""
+    assert ANN.mailbox_at(NOW + 7 * DAY - TICK) is None
+    assert ANN.mailbox_at(NOW + 7 * DAY) == ANN.email
+    moved = change(ANN, at=NOW + 30 * DAY, email=contact("new"), email_verified=True)
+    assert moved.mailbox_at(NOW + 36 * DAY) is None
+    assert moved.mailbox_at(NOW + 37 * DAY) == moved.email
+    unverified = change(None, email=contact("new"))
+    assert unverified.mailbox_at(NOW + 100 * DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "outdated"), [(None, 1, False), (5, None, False), (5, 5, False), (5, 6, False), (5, 4, True)]
+)
+def test_only_an_older_version_is_outdated(known: int | None, told: int | None, outdated: bool) -> None:  # noqa: FBT001
+    """The same version again is a retry; none at all is a helpdesk that does not count."""
+    before = Account(account_id="ann", created_at=NOW, version=known)
+    assert is_outdated(before, PutAccount(given=("version",), version=told)) is outdated
+    assert not is_outdated(None, PutAccount(given=("version",), version=told))
+
+
+def test_leaving_sso_is_remembered() -> None:
+    """From then on the account is like any other, with a grace period that starts there."""
+    sso = change(ANN, sso=True)
+    assert sso.left_sso_at is None
+    back = change(sso, at=NOW + DAY, sso=False)
+    assert (back.left_sso_at, back.subject_since) == (NOW + DAY, NOW + DAY)
+
+
+def test_only_a_role_that_was_not_covered_starts_anew() -> None:
+    """A change within the requirement renews no grace."""
+    admins = Policy(required=Requirement(scope=Scope.ROLES, roles=(Role.ADMIN,)))
+    promoted = change(ANN, at=NOW + DAY, policy=admins, role="admin")
+    assert promoted.subject_since == NOW + DAY
+    everybody = Policy(required=Requirement(scope=Scope.ALL))
+    assert change(ANN, at=NOW + DAY, policy=everybody, role="admin").subject_since == NOW

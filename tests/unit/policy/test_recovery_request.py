@@ -1,0 +1,159 @@
+"""The decisions of a recovery."""
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from services.policy.domain.account import Account
+from services.policy.domain.recovery_request import (
+    ATTACK,
+    MayNot,
+    MayStart,
+    RecoveryRequest,
+    is_elsewhere,
+    is_real_success,
+    may_start,
+    ready_at,
+    recovery_subjects,
+    waiting_timers,
+)
+from services.policy.domain.standing import Standing
+from shared.contracts.policy import Policy, RecoverySettings
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import ChallengeId, Channel, Contact, Method, Purpose, RecoveryId, RecoveryState
+from shared.ids import new_id
+
+NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+DAY = dt.timedelta(days=1)
+TICK = dt.timedelta(microseconds=1)
+MAILBOX = Contact(sealed="v1.k1.x", masked="a•••@example.com", digest="a")
+ANN = Standing(
+    account=Account(account_id="ann", created_at=NOW - 400 * DAY, email=MAILBOX, email_verified=True),
+    active_factors=1,
+    held_factors=1,
+)
+WAITING = RecoveryRequest(
+    recovery_id=RecoveryId(new_id()),
+    account_id="ann",
+    state=RecoveryState.WAITING,
+    challenge_id=ChallengeId(new_id()),
+    challenge_opened_at=NOW,
+    mailbox_masked=MAILBOX.masked,
+    requested_at=NOW,
+    draft_until=NOW + DAY,
+    proved_at=NOW,
+    ready_at=NOW + DAY,
+)
+
+
+def ended(at: dt.datetime, reason: str = "cancelled") -> RecoveryRequest:
+    """A request that is over."""
+    return replace(WAITING, state=RecoveryState.CANCELLED, requested_at=at, ended_at=at + HOUR, end_reason=reason)
+
+
+def test_it_may_start_with_a_settled_mailbox() -> None:
+    """The ordinary case, also while the factor is only suspended."""
+    assert may_start(ANN, [], NOW) == MayStart(MAILBOX)
+    assert may_start(replace(ANN, active_factors=0), [], NOW) == MayStart(MAILBOX)
+
+
+@pytest.mark.parametrize(
+    ("standing", "code"),
+    [
+        (replace(ANN, held_factors=0), RefusalCode.RECOVERY_NOT_OFFERED),
+        (replace(ANN, has_email_factor=True), RefusalCode.RECOVERY_NOT_OFFERED),
+        (replace(ANN, account=replace(ANN.account, is_sso=True)), RefusalCode.RECOVERY_NOT_OFFERED),
+        (replace(ANN, policy=Policy(recovery=RecoverySettings(enabled=False))), RefusalCode.RECOVERY_NOT_OFFERED),
+        (replace(ANN, account=replace(ANN.account, is_active=False)), RefusalCode.ACCOUNT_INACTIVE),
+        (replace(ANN, account=replace(ANN.account, email=None)), RefusalCode.NO_MAILBOX),
+        (replace(ANN, account=replace(ANN.account, email_verified=False)), RefusalCode.NO_MAILBOX),
+    ],
+)
+def test_where_it_is_not_offered(standing: Standing, code: RefusalCode) -> None:
+    """Each reason has its own word, so that the page can say what helps."""
+    assert may_start(standing, [], NOW) == MayNot(code)
+
+
+def test_three_in_thirty_days_and_when_it_helps_to_come_back() -> None:
+    """The first of the three leaves the window first."""
+    earlier = [ended(NOW - days * DAY) for days in (1, 10, 29)]
+    assert may_start(ANN, earlier[:2], NOW) == MayStart(MAILBOX)
+    assert may_start(ANN, earlier, NOW) == MayNot(RefusalCode.TOO_MANY_RECOVERIES, DAY)
+    assert may_start(ANN, earlier, NOW + DAY - TICK) == MayNot(RefusalCode.TOO_MANY_RECOVERIES, TICK)
+    assert may_start(ANN, earlier, NOW + DAY) == MayStart(MAILBOX)
+
+
+def test_an_attack_is_followed_by_a_day_of_rest() -> None:
+    """Whoever asked will ask again."""
+    attack = [ended(NOW - 2 * HOUR, ATTACK)]
+    assert may_start(ANN, attack, NOW) == MayNot(RefusalCode.TOO_SOON, 23 * HOUR)
+    assert may_start(ANN, attack, NOW + 23 * HOUR) == MayStart(MAILBOX)
+
+
+@pytest.mark.parametrize(
+    ("password", "address", "expected"),
+    [
+        (None, None, NOW + DAY),
+        (NOW - 100 * DAY, NOW - 100 * DAY, NOW + DAY),
+        (NOW - HOUR, None, NOW + 71 * HOUR),
+        (NOW - 60 * HOUR, None, NOW + DAY),
+        (None, NOW - HOUR, NOW + 7 * DAY - HOUR),
+        (NOW, NOW, NOW + 7 * DAY),
+    ],
+)
+def test_when_it_is_ready(password: dt.datetime | None, address: dt.datetime | None, expected: dt.datetime) -> None:
+    """A day; three after a change of password, seven after one of address: what a thief changes first."""
+    account = replace(ANN.account, password_changed_at=password, email_changed_at=address)
+    assert ready_at(replace(ANN, account=account), NOW) == expected
+
+
+def test_the_tenant_may_ask_for_more_patience() -> None:
+    """Its own hours take the place of the twenty-four."""
+    patient = replace(ANN, policy=Policy(recovery=RecoverySettings(wait_hours=72)))
+    assert ready_at(patient, NOW) == NOW + 3 * DAY
+
+
+def test_notices_at_half_time_and_one_hour_before() -> None:
+    """And the end itself; what is past is left out."""
+
+    def at(now: dt.datetime) -> list[tuple[str, dt.timedelta]]:
+        return [
+            (timer.subject.removeprefix(str(WAITING.recovery_id)), timer.at - NOW)
+            for timer in waiting_timers(WAITING, now)
+        ]
+
+    assert at(NOW) == [("/half_time", 12 * HOUR), ("/last_hour", 23 * HOUR), ("", DAY)]
+    assert at(NOW + 12 * HOUR) == [("/last_hour", 23 * HOUR), ("", DAY)]
+    assert {timer.subject for timer in waiting_timers(WAITING, NOW)} == set(recovery_subjects(WAITING.recovery_id))
+
+
+def test_hours_are_told_in_whole_ones() -> None:
+    """Rounded up: the text must not promise it earlier than it happens."""
+    assert WAITING.hours == 24
+    assert replace(WAITING, ready_at=NOW + DAY + TICK).hours == 25
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("by_factor", [True, False])
+def test_what_counts_as_a_real_success(method: Method, by_factor: bool) -> None:  # noqa: FBT001
+    """A factor or a saved code; never a trusted device, never a mailbox alone."""
+    saved = method in (Method.BACKUP_CODE, Method.RECOVERY_KEY, Method.RECOVERY_CODE)
+    expected = saved or (by_factor and method is not Method.TRUSTED_DEVICE)
+    assert is_real_success(Purpose.SIGN_IN, method, by_factor=by_factor) is expected
+
+
+def test_a_request_under_execution_is_nobodys_to_end() -> None:
+    """Nor is there anything left to remind of."""
+    executing = replace(WAITING, executing_at=NOW)
+    assert (WAITING.may_end, executing.may_end) == (True, False)
+    assert (WAITING.is_waiting_at(NOW), executing.is_waiting_at(NOW)) == (True, False)
+    assert not WAITING.is_waiting_at(NOW + DAY)
+
+
+def test_the_proving_mailbox_is_no_witness() -> None:
+    """Whoever proved it would read the notice, too; a phone or another address is somebody else's eyes."""
+    assert not is_elsewhere(WAITING, Channel.EMAIL, MAILBOX.masked)
+    assert is_elsewhere(WAITING, Channel.EMAIL, "b•••@example.com")
+    assert is_elsewhere(WAITING, Channel.SMS, MAILBOX.masked)
