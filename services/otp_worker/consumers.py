@@ -15,23 +15,23 @@ from services.otp_worker.handlers import (
 )
 from shared.contracts import commands, events
 from shared.messaging.handler_table import HandlerTable, on, on_list
-from shared.messaging.topology import OTP_COMMANDS, OTP_REQUESTS
+from shared.messaging.topology import OTP_COMMANDS, OTP_FACTORS, OTP_LOGINS
 
 TABLE = HandlerTable[Deps](
-    on_list(OTP_REQUESTS, commands.StartLogin, logins.start_logins),
-    on_list(OTP_REQUESTS, commands.VerifyCode, verification.verify_codes),
-    on(OTP_REQUESTS, commands.SendCode, challenges.send_challenge_code),
-    on(OTP_REQUESTS, commands.CancelChallenge, challenges.cancel_challenge),
-    on(OTP_REQUESTS, commands.ReadChallenge, challenges.read_challenge),
-    on(OTP_REQUESTS, commands.ReadSecurity, security.read_security),
-    on(OTP_REQUESTS, commands.StartEnrolment, enrolment.start_enrolment),
-    on(OTP_REQUESTS, commands.ConfirmEnrolment, confirmation.confirm_enrolment),
-    on(OTP_REQUESTS, commands.SendEnrolmentCode, confirmation.send_enrolment_code),
-    on(OTP_REQUESTS, commands.RenameFactor, factors.rename),
-    on(OTP_REQUESTS, commands.RevokeFactor, factors.revoke),
-    on(OTP_REQUESTS, commands.RegenerateBackupCodes, security.regenerate_backup_codes),
-    on(OTP_REQUESTS, commands.AcknowledgeBackupCodes, security.acknowledge_backup_codes),
-    on(OTP_REQUESTS, commands.RevokeTrustedDevices, trust.revoke_trusted_devices),
+    on_list(OTP_LOGINS, commands.StartLogin, logins.start_logins),
+    on_list(OTP_LOGINS, commands.VerifyCode, verification.verify_codes),
+    on(OTP_LOGINS, commands.SendCode, challenges.send_challenge_code),
+    on(OTP_LOGINS, commands.CancelChallenge, challenges.cancel_challenge),
+    on(OTP_LOGINS, commands.ReadChallenge, challenges.read_challenge),
+    on(OTP_FACTORS, commands.ReadSecurity, security.read_security),
+    on(OTP_FACTORS, commands.StartEnrolment, enrolment.start_enrolment),
+    on(OTP_FACTORS, commands.ConfirmEnrolment, confirmation.confirm_enrolment),
+    on(OTP_FACTORS, commands.SendEnrolmentCode, confirmation.send_enrolment_code),
+    on(OTP_FACTORS, commands.RenameFactor, factors.rename),
+    on(OTP_FACTORS, commands.RevokeFactor, factors.revoke),
+    on(OTP_FACTORS, commands.RegenerateBackupCodes, security.regenerate_backup_codes),
+    on(OTP_FACTORS, commands.AcknowledgeBackupCodes, security.acknowledge_backup_codes),
+    on(OTP_FACTORS, commands.RevokeTrustedDevices, trust.revoke_trusted_devices),
     on_list(OTP_COMMANDS, commands.StartLogin, logins.start_logins),
     on(OTP_COMMANDS, commands.OpenRecoveryChallenge, recovery.open_recovery_challenge),
     on(OTP_COMMANDS, commands.ExecuteRecovery, recovery.execute_recovery),

@@ -29,7 +29,8 @@ from shared.contracts.types import (
     Sealed,
 )
 
-_OTP_REQUESTS = "otp_worker.requests"
+_OTP_LOGINS = "otp_worker.logins"
+_OTP_FACTORS = "otp_worker.factors"
 _OTP_COMMANDS = "otp_worker.commands"
 _POLICY_REQUESTS = "policy.requests"
 _POLICY_COMMANDS = "policy.commands"
@@ -50,7 +51,7 @@ class StartLogin(Request):
     """The first factor was right: may this account in? Answer: `LoginAnswer`."""
 
     type = "start_login"
-    lane = _OTP_REQUESTS
+    lane = _OTP_LOGINS
 
     purpose: Purpose = Purpose.SIGN_IN
     first_factor: FirstFactor
@@ -67,7 +68,7 @@ class VerifyCode(Request):
     """
 
     type = "verify_code"
-    lane = _OTP_REQUESTS
+    lane = _OTP_LOGINS
 
     challenge_id: ChallengeId
     factor_id: FactorId | None = None
@@ -83,7 +84,7 @@ class SendCode(Request):
     """Send (again) a code for a factor of an open challenge. Answer: `ChallengeView`."""
 
     type = "send_code"
-    lane = _OTP_REQUESTS
+    lane = _OTP_LOGINS
 
     challenge_id: ChallengeId
     factor_id: FactorId | None = None  # None: the mailbox, where the challenge offers it
@@ -93,7 +94,7 @@ class CancelChallenge(Request):
     """End an open challenge. Answer: `ChallengeView`."""
 
     type = "cancel_challenge"
-    lane = _OTP_REQUESTS
+    lane = _OTP_LOGINS
 
     challenge_id: ChallengeId
 
@@ -102,7 +103,7 @@ class ReadChallenge(Request):
     """How a challenge stands. Answer: `ChallengeView`."""
 
     type = "read_challenge"
-    lane = _OTP_REQUESTS
+    lane = _OTP_LOGINS
 
     challenge_id: ChallengeId
 
@@ -111,7 +112,7 @@ class ReadSecurity(Request):
     """Factors, backup codes and trusted devices of an account. Answer: `SecurityView`."""
 
     type = "read_security"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
 
 # --- otp_worker: factors, backup codes, trusted devices ---------------------------------------------------------------
@@ -121,7 +122,7 @@ class StartEnrolment(Request):
     """Make a pending factor. Answer: `EnrolmentAnswer` (holds the seed of a TOTP factor)."""
 
     type = "start_enrolment"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     factor_type: FactorType
     name: str | None = None
@@ -137,7 +138,7 @@ class ConfirmEnrolment(Request):
     """
 
     type = "confirm_enrolment"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     factor_id: FactorId
     code: Sealed
@@ -147,7 +148,7 @@ class SendEnrolmentCode(Request):
     """Send (again) the code that proves a pending sms or email factor. Answer: `FactorView`."""
 
     type = "send_enrolment_code"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     factor_id: FactorId
 
@@ -156,7 +157,7 @@ class RenameFactor(Request):
     """Give a factor another name. Answer: `FactorView`."""
 
     type = "rename_factor"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     factor_id: FactorId
     name: str
@@ -166,7 +167,7 @@ class RevokeFactor(Request):
     """Remove a factor. Answer: `FactorView`; refused for the last one of a required account."""
 
     type = "revoke_factor"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     factor_id: FactorId
     proof: ChallengeId | None = None
@@ -176,7 +177,7 @@ class RegenerateBackupCodes(Request):
     """Ten new backup codes; the old ones are void. Answer: `BackupCodesAnswer` (holds the codes)."""
 
     type = "regenerate_backup_codes"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     proof: ChallengeId | None = None
 
@@ -185,14 +186,14 @@ class AcknowledgeBackupCodes(Request):
     """The person says that the codes are saved. Answer: `BackupCodesStatus`."""
 
     type = "acknowledge_backup_codes"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
 
 class RevokeTrustedDevices(Request):
     """End the trust of one device, or of all (`device_id` None). Answer: `RevokedDevices`."""
 
     type = "revoke_trusted_devices"
-    lane = _OTP_REQUESTS
+    lane = _OTP_FACTORS
 
     device_id: DeviceId | None = None
 
@@ -365,7 +366,7 @@ class ConcludeRecovery(Command):
     revoked_factors: int = 0
 
 
-# --- policy: what its timers fire ---------------------------------------------------------------------------------------
+# --- policy: what its timers fire -------------------------------------------------------------------------------------
 
 
 class AnnounceRequirement(Command):

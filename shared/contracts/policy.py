@@ -97,4 +97,4 @@ def _whole(policy: Policy) -> dict[str, object]:
 
 
 WholePolicy = Annotated[Policy, PlainSerializer(_whole, return_type=dict[str, object])]
-"""A policy in a message. A message leaves out what is None, but here None says something: `grace_days` is 7 unless said."""
+"""A policy in a message. A message leaves out what is None, but here None says something: `grace_days` else is 7."""

@@ -1,8 +1,8 @@
 """Key rings: one file each, mounted only where needed.
 
 A ring is a JSON file ``<name>.json``: ``{"active": "k1", "keys": {"k1": "<base64url, 32 bytes>"}}``. New values
-are made with the active key and carry its id; old ones are opened with the key they name. A key that is not in the ring fails
-closed: `UnknownKey` becomes a 503, never "no second factor".
+are made with the active key and carry its id; old ones are opened with the key they name. A key that is not in the ring
+fails closed: `UnknownKey` becomes a 503, never "no second factor".
 """
 
 import base64

@@ -39,15 +39,30 @@ class Health:
     async def watch(self) -> None:
         """Probe the database until cancelled: a dependency known to be down is answered for at once."""
         while True:
-            try:
-                async with asyncio.timeout(PROBE_TIMEOUT):
-                    await self._database.ping()
-                self.is_database_up = True
-            except (StoreUnavailable, TimeoutError):
-                self.is_database_up = False
-            DEPENDENCY_UP.labels(dependency="database").set(self.is_database_up)
-            DEPENDENCY_UP.labels(dependency="bus").set(self.is_bus_up)
+            await self._probe()
             await asyncio.sleep(PROBE_EVERY)
+
+    async def _probe(self) -> None:
+        """No answer in time counts at once; the probe itself goes on until its own timeouts end it.
+
+        `asyncio.timeout` would wait for it too: a query on a frozen connection does not end when it is cancelled.
+        """
+        ping = asyncio.create_task(self._database.ping())
+        try:
+            done, _ = await asyncio.wait({ping}, timeout=PROBE_TIMEOUT)
+            if not done:
+                self._know(is_database_up=False)
+            await ping
+            self._know(is_database_up=True)
+        except StoreUnavailable:
+            self._know(is_database_up=False)
+        finally:
+            ping.cancel()
+
+    def _know(self, *, is_database_up: bool) -> None:
+        self.is_database_up = is_database_up
+        DEPENDENCY_UP.labels(dependency="database").set(self.is_database_up)
+        DEPENDENCY_UP.labels(dependency="bus").set(self.is_bus_up)
 
 
 HEALTH = web.AppKey("health", Health)

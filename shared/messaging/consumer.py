@@ -5,6 +5,7 @@ Handlers never see any of it. Whatever goes wrong with a group is tried again on
 hurts nobody else.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 D = TypeVar("D")
 
 TRIES = 3  # of a transaction that lost a race: a deadlock, a unique key
+SINGLES_AT_ONCE = 8  # transactions of single messages in a process: fewer than the pool has connections
 WAITS = 20  # for a database that is away; each ends when it answers again
 
 
@@ -83,6 +85,7 @@ class Consumer(Generic[D]):
         self._bus = bus
         self._relay = relay
         self._answers = answers
+        self._room = asyncio.Semaphore(SINGLES_AT_ONCE)
 
     async def start(self) -> None:
         """Start the workers of every lane of the table."""
@@ -105,8 +108,9 @@ class Consumer(Generic[D]):
                 dispositions[index] = Ack()
             else:
                 groups[row].append(_Item(index, incoming, envelope))
-        for row, items in groups.items():
-            for item, disposition in (await self._handle_all(row, items)).items():
+        handled = await asyncio.gather(*(self._handle_all(row, items) for row, items in groups.items()))
+        for row, done in zip(groups, handled, strict=True):
+            for item, disposition in done.items():
                 dispositions[item.index] = disposition
                 self._report(row, item, disposition, monotonic() - started)
         MESSAGE_SECONDS.labels(lane=batch[0].lane).observe(monotonic() - started)
@@ -122,10 +126,14 @@ class Consumer(Generic[D]):
                 pass  # each finds out for itself, and says what is right for its lane
             except Exception as error:  # noqa: BLE001 - each is tried again singly
                 log.info("group_goes_singly", lane=row.lane.name, size=len(items), error=error)
-        for item in items:
-            if item not in done:
-                done[item] = await self._handle_single(row, item)
-        return done
+        rest = [item for item in items if item not in done]
+        if row.takes_list:  # in order: two attempts at one challenge
+            return done | {item: await self._handle_single(row, item) for item in rest}
+        return dict(zip(rest, await asyncio.gather(*(self._beside_others(row, item) for item in rest)), strict=True))
+
+    async def _beside_others(self, row: Row[D], item: _Item) -> Disposition:
+        async with self._room:
+            return await self._handle_single(row, item)
 
     async def _handle_single(self, row: Row[D], item: _Item) -> Disposition:
         tries_left, waits_left = TRIES, WAITS

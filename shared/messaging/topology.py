@@ -36,7 +36,8 @@ class Lane:
     is_request: bool = False  # messages carry what is left of the budget as their TTL, and are answered
 
 
-OTP_REQUESTS = Lane(name="otp_worker.requests", is_request=True, workers=4, batch=64)
+OTP_LOGINS = Lane(name="otp_worker.logins", is_request=True, workers=4, batch=64)
+OTP_FACTORS = Lane(name="otp_worker.factors", is_request=True)  # an enrolment hashes ten codes: no login waits for it
 OTP_COMMANDS = Lane(name="otp_worker.commands", binds=("account.password_changed", "sandbox.clock_moved"))
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_COMMANDS = Lane(
@@ -50,7 +51,8 @@ AUDIT_REQUESTS = Lane(name="audit.requests", is_request=True, workers=2)
 AUDIT_EVENTS = Lane(name="audit.events", binds=("#",), workers=2, batch=200)
 
 LANES: tuple[Lane, ...] = (
-    OTP_REQUESTS,
+    OTP_LOGINS,
+    OTP_FACTORS,
     OTP_COMMANDS,
     POLICY_REQUESTS,
     POLICY_COMMANDS,

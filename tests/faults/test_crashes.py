@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(420)]
 ACCOUNTS = 100
 ROUNDS = 10  # of a login by every account: 1,000 logins
 AT_ONCE = 16
+ENROLMENTS_AT_ONCE = 4  # each hashes ten backup codes
 STEP = dt.timedelta(seconds=30)
 GIVEN_UP_AFTER = 60.0  # seconds that a client tries the same key again
 
@@ -37,6 +38,11 @@ async def _retried(helpdesk: Helpdesk, path: str, body: Json) -> Json:
                 assert status == 200, document
                 return document
             await asyncio.sleep(0.05)
+
+
+async def _enrol(world: World, account_id: str, gate: asyncio.Semaphore) -> Person:
+    async with gate:
+        return await enrolled(world.helpdesk, account_id)
 
 
 async def _sign_in(world: World, person: Person, now: dt.datetime, gate: asyncio.Semaphore) -> str:
@@ -60,8 +66,8 @@ async def _kill_in_turn(stack: Stack, names: Sequence[str]) -> None:
 async def test_a_thousand_logins_survive_kill_nine_of_every_service(own_stack: Stack) -> None:
     """People keep signing in while machines die; each login ends verified, and was accepted once."""
     async with open_world(own_stack) as world:
-        people = await asyncio.gather(*(enrolled(world.helpdesk, f"agent-{number}") for number in range(ACCOUNTS)))
-        gate = asyncio.Semaphore(AT_ONCE)
+        gate, door = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ENROLMENTS_AT_ONCE)
+        people = await asyncio.gather(*(_enrol(world, f"agent-{number}", door) for number in range(ACCOUNTS)))
         killer: asyncio.Task[None] | None = None
         challenges: list[str] = []
         for _ in range(ROUNDS):
@@ -101,15 +107,11 @@ async def _everything_is_in_the_audit_log(stack: Stack, world: World, challenges
         verified = await conn.fetchval(
             "SELECT count(*) FROM audit.entries WHERE tenant_id = $1 AND kind = 'challenge.verified'", world.tenant_id
         )
-        accepted = await conn.fetchval(
-            """
-            SELECT count(*) FROM otp.challenges
-             WHERE tenant_id = $1 AND challenge_id = ANY ($2::uuid[]) AND verified_at IS NOT NULL
-            """,
-            world.tenant_id,
-            list(challenges),
+        accepted = await conn.fetch(
+            "SELECT challenge_id FROM otp.challenges WHERE tenant_id = $1 AND verified_at IS NOT NULL", world.tenant_id
         )
     finally:
         await conn.close()
-    assert verified == accepted == len(challenges)
+    assert set(challenges) <= {str(row["challenge_id"]) for row in accepted}
+    assert verified == len(accepted) == len(challenges) + ACCOUNTS  # each enrolment verified its own challenge
     assert await world.verify_audit(world.tenant_id) >= verified

@@ -56,7 +56,7 @@ async def test_broker_down_is_503_and_works_again_by_itself(own_stack: Stack, ow
         person = await enrolled(world.helpdesk, "ann")
         own_rabbit.kill()
         await _answers_503_within_a_second(world.helpdesk)
-        own_rabbit.restart()
+        own_rabbit.start_node()
         await eventually(lambda: _login(world.helpdesk), lambda seen: seen[0] == HTTPStatus.OK, within=60)
         await world.helpdesk.move_clock(STEP)
         login = await world.helpdesk.login("ann")

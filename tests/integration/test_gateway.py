@@ -10,6 +10,7 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from services.gateway.api.auth import KeyScope
 from services.gateway.app import Serving, serve
@@ -28,7 +29,9 @@ ADA = "/v1/accounts/ada"
 @pytest.fixture(scope="module")
 async def gateway(dsn: str, key_dir: Path) -> AsyncIterator[Serving]:
     """A gateway whose questions nobody answers."""
-    settings = GatewaySettings(database_url=dsn, key_dir=key_dir, port=0, public_url="https://2fa.acme.example")
+    settings = GatewaySettings(
+        database_url=SecretStr(dsn), key_dir=key_dir, port=0, public_url="https://2fa.acme.example"
+    )
     async with serve(settings) as serving:
         yield serving
 
@@ -425,7 +428,7 @@ async def test_requests_in_flight_are_finished_when_the_gateway_leaves(
     """A deployment must not cost anybody a login."""
     tenant_id = await new_tenant(dsn)
     key = await store_key(dsn, tenant_id)
-    async with serve(GatewaySettings(database_url=dsn, key_dir=key_dir, port=0)) as leaving:
+    async with serve(GatewaySettings(database_url=SecretStr(dsn), key_dir=key_dir, port=0)) as leaving:
         client = Client(session=session, url=leaving.url, tenant_id=tenant_id, key=key)
         request = asyncio.create_task(client.call("GET", "/v1/policy"))
         await until_asked(dsn, tenant_id)

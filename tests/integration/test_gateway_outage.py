@@ -1,8 +1,13 @@
 """The gateway while its database is away: it says so at once, and works again by itself."""
 
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
+from pydantic import SecretStr
 
 from services.cli.embedded.postgres import Postgres
 from services.gateway.app import serve
@@ -16,27 +21,63 @@ from tests.support.tenants import new_tenant
 LOGIN = {"account_id": "ada", "first_factor": {"method": "password"}}
 
 
+@contextlib.asynccontextmanager
+async def gateway_of(server: Postgres, key_dir: Path) -> AsyncIterator[Client]:
+    """A gateway on a server of its own, and a caller whose key it has seen."""
+    await migrate(server.dsn())
+    tenant_id = await new_tenant(server.dsn())
+    key = await store_key(server.dsn(), tenant_id)
+    settings = GatewaySettings(database_url=SecretStr(server.dsn()), key_dir=key_dir, port=0)
+    async with serve(settings) as gateway, aiohttp.ClientSession() as session:
+        client = Client(session=session, url=gateway.url, tenant_id=tenant_id, key=key)
+        assert (await client.call("GET", "/v1/tenant")).status == 200
+        yield client
+
+
+async def works_again(client: Client) -> None:
+    """By itself."""
+    await eventually(lambda: client.call("GET", "/v1/tenant"), lambda answer: answer.status == 200)
+
+
 async def test_a_database_that_is_down_is_a_503_within_a_second_and_passes(tmp_path: Path, key_dir: Path) -> None:
     """A helpdesk that waits for us keeps its person waiting; and nobody should have to restart anything."""
-    server = Postgres(tmp_path / "postgres", durable=True)
-    server.start()
-    try:
-        await migrate(server.dsn())
-        tenant_id = await new_tenant(server.dsn())
-        key = await store_key(server.dsn(), tenant_id)
-        settings = GatewaySettings(database_url=server.dsn(), key_dir=key_dir, port=0)
-        async with serve(settings) as gateway, aiohttp.ClientSession() as session:
-            client = Client(session=session, url=gateway.url, tenant_id=tenant_id, key=key)
-            assert (await client.call("GET", "/v1/tenant")).status == 200
+    with Postgres(tmp_path / "postgres") as server:
+        async with gateway_of(server, key_dir) as client:
             server.kill()
             for _ in range(5):  # with the key remembered, and when it is known that the database is away
                 await says_at_once(client)
             assert (await client.call("GET", "/readyz")).status == 503
             server.start()
-            back = await eventually(lambda: client.call("GET", "/v1/tenant"), lambda answer: answer.status == 200)
-            assert back.json["name"] == "Acme Helpdesk"
+            await works_again(client)
+
+
+async def test_a_database_that_is_frozen_costs_one_request_its_budget(tmp_path: Path, key_dir: Path) -> None:
+    """A server that takes connections and says nothing is the worst of them: from then on it is known."""
+    with Postgres(tmp_path / "postgres") as server:
+        async with gateway_of(server, key_dir) as client:
+            with frozen(server):
+                started = monotonic()
+                first = await client.call("POST", "/v1/logins", LOGIN)
+                assert (first.status, first.code) == (503, "unavailable")
+                assert monotonic() - started < 3.0
+                for _ in range(3):
+                    await says_at_once(client)
+            await works_again(client)
+
+
+@contextlib.contextmanager
+def frozen(server: Postgres) -> Iterator[None]:
+    """Every process of the server stands still."""
+    assert server._server is not None
+    pid = server._server.pid
+    family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    for each in family:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
     finally:
-        server.stop(remove=True)
+        for each in family:
+            os.kill(each, signal.SIGCONT)
 
 
 async def says_at_once(client: Client) -> Answer:

@@ -48,10 +48,8 @@ async def list_all(call: Call[Nothing, AccountsQuery]) -> Outcome:
     )
     if isinstance(said, Problem):
         return said
-    accounts = said.data["accounts"]
-    assert isinstance(accounts, list)
-    last = accounts[-1]["account_id"] if accounts else None
-    return Said(page(accounts, has_more=bool(said.data["has_more"]) and last is not None, last=last))
+    last = said.data["next_after"]
+    return Said(page(said.data["accounts"], has_more=last is not None, last=last))
 
 
 async def unlock(call: Call[UnlockBody, Nothing]) -> Outcome:

@@ -8,28 +8,27 @@ from aiohttp import web
 from services.gateway.api.call import DEPS, SOURCE
 from services.gateway.middleware import DEADLINE, problem_response
 from services.gateway.problems import HttpCode, Problem, of_refusal
+from services.gateway.prompt.forms import CONTENT_TYPE, read_form
 from shared.clock import host_now
 from shared.contracts.commands import RecordReceipt
 from shared.contracts.envelope import begin
 from shared.contracts.types import SYSTEM, DeliveryId
 
-FORM = "application/x-www-form-urlencoded"
-MOST_PARAMS = 100
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/=_-]{1,200}")
 
 
 async def twilio(request: web.Request) -> web.Response:
     """A receipt of an SMS. The URL that was signed is the public one, whatever a proxy made of it."""
-    if request.content_type != FORM:
-        return problem_response(request, Problem(code=HttpCode.UNSUPPORTED_MEDIA_TYPE, detail=f"Send {FORM}."))
+    params = await read_form(request)
+    if params is None:
+        detail = f"Send {CONTENT_TYPE} in UTF-8."
+        return problem_response(request, Problem(code=HttpCode.UNSUPPORTED_MEDIA_TYPE, detail=detail))
     try:
         tenant_id, delivery_id = UUID(request.query["tenant"]), UUID(request.query["delivery"])
     except (KeyError, ValueError):
         return problem_response(request, Problem(code=HttpCode.NOT_FOUND))
-    form = await request.post()
-    params = {name: value for name, value in form.items() if isinstance(value, str)}
     signature = request.headers.get("X-Twilio-Signature", "")
-    if len(params) > MOST_PARAMS or not _SIGNATURE.fullmatch(signature):
+    if not _SIGNATURE.fullmatch(signature):
         return problem_response(request, Problem(code=HttpCode.REQUEST_REFUSED))
     deps = request.app[DEPS]
     envelope = begin(

@@ -17,8 +17,6 @@ def position_of(cursor: str) -> str | None:
         return None
 
 
-def page(
-    data: list[object] | tuple[object, ...] | object, *, has_more: bool = False, last: object = None
-) -> dict[str, object]:
-    """A list as every list is answered."""
+def page(data: object, *, has_more: bool = False, last: object = None) -> dict[str, object]:
+    """A list as every list is answered; ``last``: the position of its last member."""
     return {"data": data, "next_cursor": cursor_of(last) if has_more else None, "has_more": has_more}

@@ -124,7 +124,7 @@ def _judge(given: object, call: Call[EventsBody, Nothing]) -> Accepted | Rejecte
         message_id=message_id,
         tenant_id=call.tenant_id,
         exchange=Exchange.COMMANDS,
-        routing_key=command.lane.replace(".requests", ".commands"),  # nobody waits for an answer
+        routing_key=f"{command.lane.partition('.')[0]}.commands",  # of its service: nobody waits for an answer
         body=encode(envelope),
     )
     return Accepted(id=event.id, digest=_digest(event), message_id=message_id, row=row)

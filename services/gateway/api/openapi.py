@@ -191,7 +191,7 @@ def _page(page: Page) -> Json:
 
 
 def _page_answer(page: Page, status: int, text: str) -> Json:
-    is_page = page.content_type == "text/html" and status != HTTPStatus.SERVICE_UNAVAILABLE
+    is_page = page.content_type == "text/html"
     if page.content_type is None or (status >= HTTPStatus.BAD_REQUEST and not is_page):
         return {"description": text}
     return {"description": text, "content": {page.content_type: {}}}

@@ -94,7 +94,7 @@ PAGES: tuple[Page, ...] = (
         handler=problem,
         summary="What a problem type means",
         content_type="text/html",
-        answers={200: "A page.", 404: "No such problem type."},
+        answers={200: "A page."},
     ),
     Page(
         method="GET",

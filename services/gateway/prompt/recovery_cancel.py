@@ -10,6 +10,7 @@ from uuid import UUID
 from aiohttp import web
 
 from services.gateway.middleware import DEADLINE
+from services.gateway.prompt.forms import read_form
 from services.gateway.prompt.rendering import Pages
 from services.gateway.replies import Asker
 from shared.clock import host_now
@@ -49,7 +50,7 @@ class RecoveryCancelPage:
 
     async def act(self, request: web.Request) -> web.Response:
         """A button was pressed."""
-        form = await request.post()
+        form = await read_form(request) or {}
         link = _link(form.get("tenant"), form.get("request"), form.get("token"))
         if link is None:
             return self._say("This link is not valid", _INVALID, status=404)

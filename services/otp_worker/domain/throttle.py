@@ -72,7 +72,7 @@ def after_success(throttle: Throttle) -> Throttle:
 
 
 def wait_after(failures_in_row: int) -> dt.timedelta:
-    """``min(30·2^(f−5) s, 1 h)``; nothing before the fifth."""
+    """Doubling from 30 s at the fifth failure, at most 1 h; nothing before."""
     if failures_in_row < FREE_FAILURES:
         return dt.timedelta(0)
     doublings = min(failures_in_row - FREE_FAILURES, _DOUBLINGS)

@@ -55,7 +55,7 @@ def is_trusted(
 
 
 def device_name(user_agent: str | None) -> str:
-    """ "Firefox on Windows", from what the browser says of itself; said to its owner only, never decided by."""
+    """Such as "Firefox on Windows", from what the browser says of itself: shown to its owner, never decided by."""
     agent = user_agent or ""
     browser = next((name for mark, name in _AGENTS if mark in agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in agent), None)

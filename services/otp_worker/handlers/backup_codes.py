@@ -14,7 +14,7 @@ from services.otp_worker.domain.throttle import backup_codes_closed_until
 from services.otp_worker.domain.views import offers_factors
 from services.otp_worker.handlers.attempts import Attempt
 from services.otp_worker.handlers.changes import Changes
-from services.otp_worker.handlers.failures import reject, throttled
+from services.otp_worker.handlers.failures import already_used, reject, throttled
 from services.otp_worker.handlers.successes import accept
 from services.otp_worker.queries.backup_codes import (
     StoredCode,
@@ -64,7 +64,7 @@ async def _judge(
             return refuse(RefusalCode.NO_BACKUP_CODES)
         return reject(cause, attempt, fail_backup_code(challenge, account.state.throttle, account.now), changes)
     if stored.used_at is not None:
-        return refuse(RefusalCode.CODE_ALREADY_USED, attempts_left=challenge.attempts_left)
+        return already_used(cause, attempt, changes)
     return await _spend(cause, attempt, changes, uow, deps, kind, stored)
 
 
@@ -74,7 +74,7 @@ async def _spend(
     """The compare-and-set on the row is what makes it once; the account's lock only makes it orderly."""
     account = attempt.account
     if not await spend_backup_code(uow.conn, account.tenant_id, account.id, stored.code_id, at=account.now):
-        return refuse(RefusalCode.CODE_ALREADY_USED, attempts_left=attempt.challenge.attempts_left)
+        return already_used(cause, attempt, changes)
     left = (await count_backup_codes(uow.conn, [account.key])).get(account.key, 0)
     if kind is Kind.BACKUP_CODE:
         changes.say(backup_code_used(cause, account, attempt.factors, left))

@@ -17,7 +17,7 @@ from services.otp_worker.handlers.backup_codes import make_backup_codes
 from services.otp_worker.handlers.challenges import refuse_send
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
-from services.otp_worker.handlers.failures import reject
+from services.otp_worker.handlers.failures import already_used, reject
 from services.otp_worker.handlers.trust import end_trusts
 from services.otp_worker.handlers.verification import load_attempts
 from services.otp_worker.queries.challenges import complete_login
@@ -67,7 +67,7 @@ async def _judge(
         case Right(step):
             return await _activate(asked, uow, deps, changes, pending, step)
         case Used():
-            return refuse(RefusalCode.CODE_ALREADY_USED, attempts_left=attempt.challenge.attempts_left)
+            return already_used(asked, attempt, changes, pending.factor.id)
         case Wrong(clock):
             # no second factor is guessed at here: the challenge's five attempts are enough, no throttle
             failure = fail_mailed_code(attempt.challenge, attempt.account.state.throttle)

@@ -52,13 +52,13 @@ async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
         return plan
     changes = Changes()
     changes.keep(locked.account, locked.account.state)
-    await _expire_older(asked, uow, changes, locked)
     seed = await make_seed(uow, deps, locked.account) if asked.data.factor_type is FactorType.TOTP else None
     factor = _factor(asked, locked.account, plan.contact, seed)
     challenge = _challenge(locked.account, factor)
     after = _send(asked, deps, changes, locked, factor, challenge)
     if isinstance(after, Refused):
         return after
+    await _expire_older(asked, uow, changes, locked)
     changes.issued.append((asked.tenant_id, after, locked.account.state.factor_epoch))
     return await _store(asked, uow, changes, locked.account, factor, after, plan, seed)
 

@@ -68,12 +68,24 @@ def throttled(
     cause: Cause, attempt: Attempt, changes: Changes, factor_id: FactorId | None, *, seconds: int | None
 ) -> Refused:
     """The code is not looked at: looking would be a free guess."""
+    return _uncounted(cause, attempt, changes, factor_id, RefusalCode.THROTTLED, seconds)
+
+
+def already_used(cause: Cause, attempt: Attempt, changes: Changes, factor_id: FactorId | None = None) -> Refused:
+    """Right once, and over: two clicks, or somebody who looked on. No guess, so not counted; but remembered."""
+    return _uncounted(cause, attempt, changes, factor_id, RefusalCode.CODE_ALREADY_USED, None)
+
+
+def _uncounted(
+    cause: Cause, attempt: Attempt, changes: Changes, factor_id: FactorId | None, code: RefusalCode, seconds: int | None
+) -> Refused:
+    left = attempt.challenge.attempts_left
     rejected = events.ChallengeRejected(
         challenge_id=attempt.challenge.id,
         purpose=attempt.challenge.purpose,
-        reason=RefusalCode.THROTTLED.value,
+        reason=code.value,
         factor_id=factor_id,
-        attempts_left=attempt.challenge.attempts_left,
+        attempts_left=left,
     )
     changes.say([say(cause, attempt.account, rejected)])
-    return refuse(RefusalCode.THROTTLED, attempts_left=attempt.challenge.attempts_left, retry_after_seconds=seconds)
+    return refuse(code, attempts_left=left, retry_after_seconds=seconds)

@@ -1,4 +1,4 @@
-"""Logins: the first factor was right at the helpdesk; may the account in?"""
+"""Logins. The first factor was right at the helpdesk: may the account in."""
 
 import datetime as dt
 import hashlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.announcements import challenge_issued, login_decided
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account, login_facts
+from services.otp_worker.domain.account import Account, AccountState, login_facts
 from services.otp_worker.domain.challenge import LIFETIME, Challenge, Issue, Reuse, TooMany, open_one
 from services.otp_worker.domain.factor import Factor, offered
 from services.otp_worker.domain.login import LoginVerdict, decide_login, is_login
@@ -42,6 +42,7 @@ class Situation:
 
     account: Account
     factors: Sequence[Factor]
+    stored: AccountState
     open_challenges: Sequence[Challenge]
     codes_left: int
     device: TrustedDevice | None
@@ -85,6 +86,7 @@ async def _load(logins: Sequence[Login], uow: UnitOfWork, deps: Deps) -> dict[Ke
     return {
         key: Situation(
             account=_with_password_change(accounts[key], next(login for login in logins if _key(login) == key)),
+            stored=accounts[key].state,
             factors=factors[key],
             open_challenges=challenges[key],
             codes_left=codes_left.get(key, 0),
@@ -104,7 +106,8 @@ def _decide(login: Login, situation: Situation, changes: Changes, deps: Deps) ->
     held = sum(factor.is_held for factor in situation.factors)
     facts = login_facts(account, held_factors=held, is_device_trusted=trusted)
     verdict = decide_login(account.policy, facts, purpose=data.purpose, first_factor=data.first_factor, now=account.now)
-    changes.keep(account, account.state)
+    if account.state != situation.stored:
+        changes.keep(account, account.state)
     match verdict.decision:
         case Decision.CHALLENGE:
             return _challenge(login, situation, verdict, changes, deps)

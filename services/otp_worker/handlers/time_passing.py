@@ -27,7 +27,7 @@ async def expire(deps: Deps) -> bool:
     return has_more
 
 
-async def note_clock_move(moved: Envelope[ClockMoved], uow: UnitOfWork, _: Deps) -> Outcome:
+async def note_clock_move(_: Envelope[ClockMoved], uow: UnitOfWork, __: Deps) -> Outcome:
     """A sandbox's clock jumped: what is over by it ends now and not at the duty's next turn."""
     said, _more = await _expire_batch(uow.conn)
     uow.publish(*said)

@@ -22,7 +22,7 @@ from services.otp_worker.handlers.attempts import (
 )
 from services.otp_worker.handlers.backup_codes import judge_backup_code
 from services.otp_worker.handlers.changes import Changes
-from services.otp_worker.handlers.failures import reject, throttled
+from services.otp_worker.handlers.failures import already_used, reject, throttled
 from services.otp_worker.handlers.successes import accept, prove_mailbox
 from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.challenges import ChallengeKey, find_accounts, lock_challenges
@@ -118,7 +118,7 @@ def _judge_code(
         return throttled(typed, attempt, changes, target.id, seconds=seconds_until(until, account.now))
     found = match_code(attempt, target, code, deps)
     if isinstance(found, Used):
-        return refuse(RefusalCode.CODE_ALREADY_USED, attempts_left=challenge.attempts_left)
+        return already_used(typed, attempt, changes, target.id if isinstance(target, Factor) else None)
     if isinstance(target, Mailbox):
         return _judge_mailbox(typed, attempt, target, found, changes)
     return _judge_factor(typed, attempt, target, found, changes, deps)

@@ -87,7 +87,8 @@ async def insert_challenges(conn: Connection, new: Sequence[tuple[UUID, Challeng
         """
         INSERT INTO otp.challenges (
                tenant_id, challenge_id, account_id, purpose, state, context, sends, next_send_at, sent_to,
-               mailbox_sealed, mailbox_masked, mailbox_digest, factor_id, recovery_id, factor_epoch, created_at, expires_at)
+               mailbox_sealed, mailbox_masked, mailbox_digest, factor_id, recovery_id, factor_epoch, created_at,
+               expires_at)
         SELECT t, c, a, purpose, 'open', context, sends, next_send_at, sent_to,
                sealed, masked, digest, factor_id, recovery_id, epoch, created_at, expires_at
           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::timestamptz[],

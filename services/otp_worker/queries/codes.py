@@ -42,7 +42,8 @@ async def insert_codes(conn: Connection, sent: Sequence[tuple[UUID, ChallengeId,
     await conn.execute(
         """
         INSERT INTO otp.codes (tenant_id, challenge_id, code_id, factor_id, digest, created_at, expires_at)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[])
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[],
+                             $7::timestamptz[])
         """,
         [tenant_id for tenant_id, _, _ in sent],
         [challenge_id for _, challenge_id, _ in sent],

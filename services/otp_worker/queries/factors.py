@@ -45,8 +45,8 @@ async def insert_factor(
     await conn.execute(
         """
         INSERT INTO otp.factors (
-               tenant_id, factor_id, account_id, type, state, name, seed, contact_sealed, contact_masked, contact_digest,
-               challenge_id, login_challenge_id, replaces, created_at, expires_at)
+               tenant_id, factor_id, account_id, type, state, name, seed, contact_sealed, contact_masked,
+               contact_digest, challenge_id, login_challenge_id, replaces, created_at, expires_at)
         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         """,
         tenant_id,

@@ -30,11 +30,12 @@ async def insert_account_key(conn: Connection, tenant_id: UUID, account_id: str,
 
 
 async def register_public_keys(conn: Connection, keys: dict[str, bytes]) -> None:
-    """Publish the public halves of the keys that sign assertions; a key id is never given another key."""
+    """Publish the public halves of the keys that sign assertions; those of a ring made anew replace its old ones."""
     await conn.execute(
         """
         INSERT INTO otp.assertion_keys (key_id, public_key)
-        SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT (key_id) DO UPDATE SET public_key = excluded.public_key
+        SELECT * FROM unnest($1::text[], $2::bytea[])
+            ON CONFLICT (key_id) DO UPDATE SET public_key = excluded.public_key
         """,
         list(keys),
         list(keys.values()),

@@ -110,11 +110,7 @@ async def claim_due_timers(conn: Connection, *, host_now: dt.datetime, at_most: 
 async def seconds_to_next_timer(conn: Connection, *, host_now: dt.datetime) -> float | None:
     """Until the next timer is due by both clocks; None: there is none."""
     seconds: float | None = await conn.fetchval(
-        """
-        SELECT extract(epoch FROM due_at - least(now(), $1))::float8
-          FROM policy.timers WHERE state = 'pending' ORDER BY due_at LIMIT 1
-        """,
-        host_now,
+        "SELECT extract(epoch FROM policy.next_timer() - least(now(), $1))::float8", host_now
     )
     return seconds
 

@@ -139,6 +139,13 @@ BEGIN
             now(), policy.tenant_now(t.tenant_id);
 END $$;
 
+-- When the next timer is due; NULL: there is none.
+CREATE FUNCTION policy.next_timer() RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+BEGIN
+  RETURN (SELECT due_at FROM policy.timers WHERE state = 'pending' ORDER BY due_at LIMIT 1);
+END $$;
+
 -- All that a login decision needs to know of an account; otp_worker reads it in the transaction of the decision.
 CREATE VIEW policy.login_facts AS
 SELECT a.tenant_id, a.account_id, a.role, a.is_active, a.is_sso, a.created_at, a.left_sso_at, a.role_changed_at,

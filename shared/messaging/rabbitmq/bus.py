@@ -77,8 +77,8 @@ class RabbitBus:
 
     async def consume(self, lane: Lane, receive: Receive) -> None:
         """See `Bus.consume`. Waits for the first attempt to connect, no longer."""
-        if lane.is_request:
-            await self._add(Feed(names.queue_of(lane), lane, RequestHandling(receive, self._sender).handle))
+        if lane.is_request:  # answered on the link that asks: events to a stuck queue hold the other one's channel up
+            await self._add(Feed(names.queue_of(lane), lane, RequestHandling(receive, self._requester.sender).handle))
             return
         work = WorkHandling(lane, receive, self._sender, self._retry_delays)
         await self._add(Feed(names.queue_of(lane), lane, work.handle))

@@ -25,8 +25,8 @@ class Requester:
 
     def __init__(self, urls: Sequence[str], *, name: str, needs: Sequence[Part]) -> None:
         """``needs``: the exchanges that are published to."""
-        self._sender = Sender(urls, name=name, needs=needs, heartbeat=HEARTBEAT, prepare=self._listen)
-        self.link = self._sender.link
+        self.sender = Sender(urls, name=name, needs=needs, heartbeat=HEARTBEAT, prepare=self._listen)
+        self.link = self.sender.link
         self._waiting: dict[str, list[asyncio.Future[bytes]]] = {}
 
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
@@ -38,7 +38,7 @@ class Requester:
             raise NoReply
         deadline = asyncio.get_running_loop().time() + left
         with self._await_reply(str(outgoing.message_id)) as reply:
-            match await self._sender.send(request_parcel(lane, outgoing, left=left), timeout=left):
+            match await self.sender.send(request_parcel(lane, outgoing, left=left), timeout=left):
                 case PublishOutcome.UNROUTABLE | PublishOutcome.REFUSED as outcome:
                     raise Unavailable(outcome.value)
                 case PublishOutcome.CONFIRMED | PublishOutcome.UNKNOWN:

@@ -26,7 +26,7 @@ def found(*, expires_at: dt.datetime | None = None, is_suspended: bool = False) 
 
 
 @pytest.mark.parametrize("is_sandbox", [True, False])
-def test_a_new_key_is_wellformed_and_says_which_world_it_is_for(is_sandbox: bool) -> None:
+def test_a_new_key_is_wellformed_and_says_which_world_it_is_for(*, is_sandbox: bool) -> None:
     """A test key in production, or the other way round, must be seen at a glance."""
     key = new_api_key(is_sandbox).reveal()
     assert key.startswith("df_test_" if is_sandbox else "df_live_")

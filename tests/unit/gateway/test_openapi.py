@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from openapi_spec_validator import validate
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from services.gateway.api.auth import May
 from services.gateway.api.documentation import documentation
@@ -17,7 +17,7 @@ from services.gateway.api.routes import ROUTES, listed
 from services.gateway.problems import CONTENT_TYPE, KINDS, Problem
 from services.gateway.settings import GatewaySettings
 
-SETTINGS = GatewaySettings(database_url="postgresql://nowhere/", key_dir=Path("/nowhere"))
+SETTINGS = GatewaySettings(database_url=SecretStr("postgresql://nowhere/"), key_dir=Path("/nowhere"))
 DOCUMENT = document(listed(), SETTINGS)
 API = {(route.method, route.path) for route in ROUTES}
 

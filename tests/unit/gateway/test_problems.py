@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from services.gateway.problems import BY_SLUG, KINDS, HttpCode, Problem, of_refusal
 from services.gateway.settings import GatewaySettings
 from shared.contracts.replies import Refusal, RefusalCode
 
-SETTINGS = GatewaySettings(database_url="postgresql://nowhere/", key_dir=Path("/nowhere"))
+SETTINGS = GatewaySettings(database_url=SecretStr("postgresql://nowhere/"), key_dir=Path("/nowhere"))
 
 
 def test_every_refusal_of_a_service_has_a_kind() -> None:

@@ -80,7 +80,7 @@ async def browser(policy: Policy) -> AsyncIterator["TestClient[web.Request, web.
         request[DEADLINE] = host_now() + dt.timedelta(seconds=2)
         return await handler(request)  # type: ignore[operator,no-any-return]
 
-    app = web.Application(middlewares=[with_deadline])  # type: ignore[list-item]
+    app = web.Application(middlewares=[with_deadline])
     app.router.add_get(PATH, page.show)
     app.router.add_post(PATH, page.act)
     async with TestClient(TestServer(app)) as client:
@@ -114,7 +114,7 @@ async def test_the_page_runs_nothing_and_is_framed_by_nobody(
 
 @pytest.mark.parametrize(("reason", "is_attack"), [("attack", True), ("found", False)])
 async def test_a_button_stops_the_recovery(
-    browser: "TestClient[web.Request, web.Application]", policy: Policy, reason: str, is_attack: bool
+    browser: "TestClient[web.Request, web.Application]", policy: Policy, reason: str, *, is_attack: bool
 ) -> None:
     """The token reaches policy sealed; only it can tell whether it is good."""
     answer = await browser.post(PATH, data=FormData({**LINK, "reason": reason}))

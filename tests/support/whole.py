@@ -1,0 +1,36 @@
+"""All services in this process over the PostgreSQL lanes: for tests of what a caller of the API sees."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from services.audit import app as audit
+from services.audit.settings import AuditSettings
+from services.cli.simulators.mailbox import Mailbox
+from services.gateway import app as gateway
+from services.gateway.app import Serving
+from services.gateway.settings import GatewaySettings
+from services.notifier import app as notifier
+from services.notifier.settings import NotifierSettings
+from services.otp_worker import app as otp_worker
+from services.otp_worker.settings import OtpWorkerSettings
+from services.policy import app as policy
+from services.policy.settings import PolicySettings
+from shared.settings import load_settings
+
+
+@contextlib.asynccontextmanager
+async def whole(dsn: str, key_dir: Path, mailbox: Mailbox) -> AsyncIterator[Serving]:
+    """The gateway with everybody behind it; mail of sandboxes goes to the mailbox, which is started and stopped."""
+    await mailbox.start()
+    common: dict[str, object] = {"database_url": dsn, "key_dir": key_dir, "database_pool": 6}
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(mailbox.stop)
+        await stack.enter_async_context(audit.serve(load_settings(AuditSettings, **common)))
+        to_mailbox = {"sandbox_smtp_port": mailbox.port}
+        await stack.enter_async_context(notifier.serve(load_settings(NotifierSettings, **common, **to_mailbox)))
+        await stack.enter_async_context(policy.serve(load_settings(PolicySettings, **common)))
+        await stack.enter_async_context(policy.serve_timers(load_settings(PolicySettings, **common)))
+        await stack.enter_async_context(otp_worker.serve(load_settings(OtpWorkerSettings, **common)))
+        yield await stack.enter_async_context(gateway.serve(load_settings(GatewaySettings, **common, port=0)))
