@@ -38,6 +38,7 @@ class Database:
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
+        self._probing: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
         """Does not connect: a service starts before its database, and waits for it."""
@@ -46,6 +47,8 @@ class Database:
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: "TracebackType | None"
     ) -> None:
+        if self._probing is not None:
+            self._probing.terminate()
         if self._pool is None:
             return
         try:
@@ -99,6 +102,20 @@ class Database:
         """One trivial round trip. Raises `StoreUnavailable`."""
         async with self.connection() as connection:
             await connection.execute("SELECT")
+
+    async def probe(self) -> None:
+        """A round trip on a connection of its own, so that a pool in full use is not taken for a dead database.
+
+        One caller at a time. Raises `StoreUnavailable`.
+        """
+        with store_errors():
+            self._probing = self._probing or await self._connect()
+            try:
+                await self._probing.execute("SELECT")
+            except BaseException:
+                self._probing.terminate()
+                self._probing = None
+                raise
 
     async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:

@@ -34,7 +34,7 @@ class Health:
     @property
     def is_ready(self) -> bool:
         """Whether work can be done here now."""
-        return self.is_database_up and self.is_bus_up and not self.is_leaving
+        return self.is_database_up and self.is_bus_up and self._bus.is_consuming() and not self.is_leaving
 
     async def watch(self) -> None:
         """Probe the database until cancelled: a dependency known to be down is answered for at once."""
@@ -47,7 +47,7 @@ class Health:
 
         `asyncio.timeout` would wait for it too: a query on a frozen connection does not end when it is cancelled.
         """
-        ping = asyncio.create_task(self._database.ping())
+        ping = asyncio.create_task(self._database.probe())
         try:
             done, _ = await asyncio.wait({ping}, timeout=PROBE_TIMEOUT)
             if not done:

@@ -129,5 +129,9 @@ class Bus(Protocol):
         """Whether messages can be handed over right now, as far as known."""
         ...
 
+    def is_consuming(self) -> bool:
+        """Whether every lane that was asked for has its workers on it right now; true without any."""
+        ...
+
 
 Connect = Callable[[], AbstractAsyncContextManager[Bus]]

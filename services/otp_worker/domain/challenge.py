@@ -79,11 +79,6 @@ class Failure:
         """Of five."""
         return MAX_ATTEMPTS - self.attempts
 
-    @property
-    def is_alarming(self) -> bool:
-        """Whether the owner shall hear that somebody knows the password: once a challenge, at its last attempt."""
-        return self.is_exhausted
-
 
 def fail_code(challenge: Challenge, throttle: Throttle, now: dt.datetime) -> Failure:
     """Count a wrong code of a factor."""

@@ -36,12 +36,7 @@ def reject(
     code = RefusalCode.CLOCK_OFF if clock is not None else RefusalCode.CODE_WRONG
     factor_id = factor.id if factor else None
     changes.say(code_failed(cause, account, challenge, failure, reason=code.value, factor_id=factor_id))
-    if clock is not None and factor is not None:
-        changes.burnt_steps.append((account.tenant_id, factor.id, clock.step))
-    if failure.throttle is not account.state.throttle and failure.is_exhausted:
-        changes.say(notice(cause, account, attempt.factors, Notification.FAILED_ATTEMPTS, attempts=failure.attempts))
-    if failure.is_suspending and factor is not None:
-        suspend(cause, attempt, factor, changes)
+    _draw_consequences(cause, attempt, failure, changes, factor, clock)
     until = code_factors_closed_until(failure.throttle, account.now)
     return Refused(
         Refusal(
@@ -51,6 +46,25 @@ def reject(
             minutes_off=clock.minutes if clock else None,
         )
     )
+
+
+def _draw_consequences(
+    cause: Cause,
+    attempt: Attempt,
+    failure: Failure,
+    changes: Changes,
+    factor: Factor | None,
+    clock: ClockOff | None,
+) -> None:
+    """A hint burns its step, the last attempt warns the owner, the hundredth failure suspends."""
+    account = attempt.account
+    if clock is not None and factor is not None:
+        changes.burnt_steps.append((account.tenant_id, factor.id, clock.step))
+    is_guessing = failure.throttle is not account.state.throttle  # not at a mailbox or a pending factor
+    if is_guessing and failure.is_exhausted:
+        changes.say(notice(cause, account, attempt.factors, Notification.FAILED_ATTEMPTS, attempts=failure.attempts))
+    if failure.is_suspending and factor is not None:
+        suspend(cause, attempt, factor, changes)
 
 
 def suspend(cause: Cause, attempt: Attempt, factor: Factor, changes: Changes) -> None:

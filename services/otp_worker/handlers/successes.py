@@ -58,18 +58,23 @@ def accept(
     answer = VerifyAnswer(
         method=method,
         amr=amr(method),
-        assertion=deps.assertions.sign(
-            tenant_id=account.tenant_id,
-            account_id=account.id,
-            challenge_id=challenge.id,
-            purpose=challenge.purpose,
-            method=method,
-            at=account.system_now,
-        ),
+        assertion=_assertion(attempt, deps, method),
         trusted_device=trusted,
         backup_codes_left=codes_left,
     )
     return Ok(answer, holds_secret=trusted is not None)
+
+
+def _assertion(attempt: Attempt, deps: Deps, method: Method) -> str:
+    account, challenge = attempt.account, attempt.challenge
+    return deps.assertions.sign(
+        tenant_id=account.tenant_id,
+        account_id=account.id,
+        challenge_id=challenge.id,
+        purpose=challenge.purpose,
+        method=method,
+        at=account.system_now,
+    )
 
 
 def _trust(

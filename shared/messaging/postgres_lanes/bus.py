@@ -144,6 +144,10 @@ class PostgresLanes:
         """See `Bus`: the listener's session lives."""
         return self._is_open and self._listener.is_up
 
+    def is_consuming(self) -> bool:
+        """See `Bus.is_consuming`: the workers poll, whoever listens."""
+        return self.is_up()
+
     def _start(self, source: Source, receive: Receive, *, workers: int, batch: int) -> Puller:
         puller = Puller(source, receive, workers=workers, batch=batch, poll=self._poll, lease=self._lease)
         puller.start()

@@ -280,3 +280,11 @@ async def test_an_enrolment_lives_as_long_as_it_says(verifier: Verifier) -> None
     started = await verifier.start()
     assert started.factor.expires_at is not None
     assert started.factor.expires_at - started.factor.created_at == dt.timedelta(minutes=15)
+
+
+async def test_a_start_that_is_refused_leaves_the_one_before_it_alone(verifier: Verifier) -> None:
+    """What was not begun must not end what was: the code of the first SMS still counts."""
+    first = await verifier.start(FactorType.SMS)
+    await verifier.admin.execute("UPDATE otp.accounts SET day_sms = 10 WHERE tenant_id = $1", verifier.tenant_id)
+    assert (await verifier.ask(StartEnrolment(factor_type=FactorType.SMS))).code == "too_many_sends"
+    assert (await verifier.confirm(first.factor.id, (await verifier.codes())[0])).code is None
