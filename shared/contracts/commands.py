@@ -307,7 +307,7 @@ class Unlock(Request):
 
 
 class StartRecovery(Request):
-    """The person says "can't access your device?". Answer: `RecoveryView` with the challenge that proves the mailbox."""
+    """The person lost the device. Answer: `RecoveryView` with the challenge that proves the mailbox."""
 
     type = "start_recovery"
     lane = _POLICY_REQUESTS

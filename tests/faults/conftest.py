@@ -36,6 +36,6 @@ async def own_stack(own_postgres: Postgres, own_rabbit: Rabbit, key_dir: Path, t
     own_postgres.create_database("deskfactor")
     dsn = own_postgres.dsn("deskfactor")
     await migrate(dsn)
-    await apply([own_rabbit.url()])  # as an operator does: RabbitMQ 3.10 loses a queue that dies seconds after its birth
+    await apply([own_rabbit.url()])  # as an operator does; RabbitMQ 3.10 may lose a queue killed soon after birth
     async with Stack(dsn=dsn, key_dir=key_dir, folder=tmp_path, bus="rabbitmq", amqp_url=own_rabbit.url()) as running:
         yield running

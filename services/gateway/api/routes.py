@@ -1,6 +1,6 @@
 """Every call of the API, in one table, and what is served beside it."""
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.gateway.api.account_routes import ACCOUNT_ROUTES, RECOVERY_ROUTES
 from services.gateway.api.call import Deps
@@ -21,11 +21,12 @@ ROUTES: tuple[Route, ...] = (
 
 
 def add_routes(app: web.Application, deps: Deps) -> None:
-    """Serve the table, and the pages."""
-    for route in ROUTES:
-        app.router.add_route(route.method, route.path, served(route, deps))
-    for page in PAGES:
-        app.router.add_route(page.method, page.path, page.handler)
+    """Serve the table, and the pages. What may be read may be asked for its head (RFC 9110, 9.1)."""
+    served_routes = [(route.method, route.path, served(route, deps)) for route in ROUTES]
+    for method, path, handler in [*served_routes, *((page.method, page.path, page.handler) for page in PAGES)]:
+        app.router.add_route(method, path, handler)
+        if method == hdrs.METH_GET:
+            app.router.add_route(hdrs.METH_HEAD, path, handler)
 
 
 def listed() -> list[Route | Page]:

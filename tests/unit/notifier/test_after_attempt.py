@@ -35,7 +35,7 @@ BUSY = Refused(code="451", is_permanent=False)
     ],
 )
 def test_each_outcome_has_one_consequence(attempt: Attempt, outcome: SendOutcome, wanted: NextStep) -> None:
-    """The whole table of `messaging.md`, point 7: refusals come again, an unknown outcome once, a fault of ours free."""
+    """The whole table: refusals come again, an unknown outcome once, a fault of ours free."""
     assert after_attempt(attempt, outcome) == wanted
 
 
