@@ -24,7 +24,7 @@ class EnforcementFacts:
     role: Role
     is_active: bool
     is_sso: bool
-    active_factors: int
+    held_factors: int  # active or suspended: guessing until a factor is suspended shall not open the door
     was_satisfied: bool  # had a factor once: no second grace
     subject_since: dt.datetime  # the latest of: account made, role changed, SSO left
     required_since: dt.datetime | None  # since when the policy covers the account's role
@@ -49,7 +49,7 @@ def enforcement_of(policy: Policy, facts: EnforcementFacts, now: dt.datetime) ->
         return Enforcement(EnforcementState.NOT_REQUIRED)
     if facts.exempt_until is not None and now < facts.exempt_until:
         return Enforcement(EnforcementState.EXEMPT, exempt_until=facts.exempt_until)
-    if facts.active_factors > 0:
+    if facts.held_factors > 0:
         return Enforcement(EnforcementState.SATISFIED)
     ordinary = _without_extension(policy, facts, now)
     extension = facts.extended_until

@@ -27,7 +27,7 @@ class LoginFacts:
     exempt_until: dt.datetime | None
     extended_until: dt.datetime | None
     must_enrol_since: dt.datetime | None
-    held_factors: int  # active or suspended: guessing until a factor is suspended shall not open the door
+    held_factors: int  # active or suspended
     was_enrolled: bool  # had a factor once
     is_device_trusted: bool  # it brought a token that holds
 
@@ -74,7 +74,7 @@ def enforcement_for(policy: Policy, facts: LoginFacts, now: dt.datetime) -> Enfo
             role=facts.role,
             is_active=facts.is_active,
             is_sso=False,
-            active_factors=facts.held_factors,
+            held_factors=facts.held_factors,
             was_satisfied=facts.was_enrolled,
             subject_since=facts.subject_since,
             required_since=facts.required_since,

@@ -25,7 +25,6 @@ class Standing:
     announced_deadline: dt.datetime | None = None
     locked_out_at: dt.datetime | None = None
     was_satisfied: bool = False
-    active_factors: int = 0
     held_factors: int = 0  # active or suspended
     has_email_factor: bool = False
 
@@ -37,7 +36,7 @@ class Standing:
             role=account.role,
             is_active=account.is_active,
             is_sso=account.is_sso,
-            active_factors=self.active_factors,
+            held_factors=self.held_factors,
             was_satisfied=self.was_satisfied,
             subject_since=account.subject_since,
             required_since=self.required_since,

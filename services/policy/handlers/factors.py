@@ -23,7 +23,7 @@ async def factor_confirmed(message: Envelope[events.FactorConfirmed], uow: UnitO
     if standing is None:
         return Done()
     is_satisfied = standing.enforcement_at(case.now).state is EnforcementState.SATISFIED
-    if is_satisfied and (message.data.is_first or standing.active_factors == 1):
+    if is_satisfied and message.data.is_first:
         await cancel_timers(case.conn, case.tenant_id, enforcement_subjects(case.account_id))
         await forget_announcements(case.conn, case.tenant_id, [case.account_id])
         case.say(events.EnforcementSatisfied())

@@ -27,8 +27,8 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                p.policy, (p.requirements -> a.role ->> 'since')::timestamptz AS required_since,
                coalesce(e.is_required, false) AS is_required, e.exempt_until, e.extended_until, e.must_enrol_since,
                e.announced_at, e.announced_deadline, e.locked_out_at,
-               f.first_enrolled_at IS NOT NULL AS was_satisfied, coalesce(f.active_factors, 0) AS active_factors,
-               coalesce(f.held_factors, 0) AS held_factors, coalesce(f.has_email_factor, false) AS has_email_factor
+               f.first_enrolled_at IS NOT NULL AS was_satisfied, coalesce(f.held_factors, 0) AS held_factors,
+               coalesce(f.has_email_factor, false) AS has_email_factor
           FROM policy.accounts AS a
           LEFT JOIN policy.policies AS p ON p.tenant_id = a.tenant_id
           LEFT JOIN policy.enforcements AS e ON e.tenant_id = a.tenant_id AND e.account_id = a.account_id
@@ -71,7 +71,6 @@ def _standing(row: Record, policy: Policy) -> Standing:
         announced_deadline=row["announced_deadline"],
         locked_out_at=row["locked_out_at"],
         was_satisfied=row["was_satisfied"],
-        active_factors=row["active_factors"],
         held_factors=row["held_factors"],
         has_email_factor=row["has_email_factor"],
     )

@@ -211,6 +211,14 @@ class Service:
             account_id,
         )
 
+    async def suspend_factors(self, account_id: str = ANN) -> None:
+        """Guessed at too often, as otp_worker stores it."""
+        await self.admin.execute(
+            "UPDATE otp.factors SET state = 'suspended' WHERE tenant_id = $1 AND account_id = $2 AND state = 'active'",
+            self.tenant_id,
+            account_id,
+        )
+
     async def pending(self) -> list[tuple[str, str]]:
         """Kind and subject of the tenant's pending timers, the next one first."""
         rows = await self.admin.fetch(

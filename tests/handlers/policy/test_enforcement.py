@@ -122,6 +122,32 @@ async def test_a_second_factor_more_is_no_news(service: Service) -> None:
     assert len(await service.said(events.EnforcementSatisfied)) == 1
 
 
+async def test_whose_only_factor_is_suspended_is_neither_reminded_nor_locked_out(service: Service) -> None:
+    """The login asks for that factor still: who is told to enrol another one would be told something else there."""
+    await service.put()
+    await service.give_factor(FactorId(new_id()))
+    await service.suspend_factors()
+    await service.require(EVERYBODY)
+    assert await state(service) is EnforcementState.SATISFIED
+    assert await service.pending() == []
+    deadline = await service.now() - dt.timedelta(seconds=1)
+    await service.hear(RemindOfEnforcement(stage="1h", deadline=deadline))
+    await service.hear(LockOutAccount(deadline=deadline))
+    assert await service.notices() == []
+
+
+async def test_a_factor_beside_a_suspended_one_is_no_news(service: Service) -> None:
+    """The requirement was satisfied all the time."""
+    await service.put()
+    await service.require(EVERYBODY)
+    await service.enrol()
+    await service.suspend_factors()
+    factor_id = FactorId(new_id())
+    await service.give_factor(factor_id)
+    await service.hear(events.FactorConfirmed(factor_id=factor_id, factor_type=FactorType.TOTP, is_first=False))
+    assert len(await service.said(events.EnforcementSatisfied)) == 1
+
+
 async def test_a_reminder_of_another_deadline_is_dropped(service: Service) -> None:
     """A timer that was on its way while the policy changed would tell a date that no longer holds."""
     await service.put()

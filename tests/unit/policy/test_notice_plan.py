@@ -65,7 +65,7 @@ def test_a_deadline_that_has_passed_leaves_only_the_lock() -> None:
 
 def test_who_is_satisfied_has_no_timers() -> None:
     """Never to those already enrolled."""
-    assert plan(replace(ANN, active_factors=1)) == []
+    assert plan(replace(ANN, held_factors=1)) == []
 
 
 def test_all_timers_can_be_cancelled_by_their_subjects() -> None:

@@ -31,7 +31,6 @@ TICK = dt.timedelta(microseconds=1)
 MAILBOX = Contact(sealed="v1.k1.x", masked="a•••@example.com", digest="a")
 ANN = Standing(
     account=Account(account_id="ann", created_at=NOW - 400 * DAY, email=MAILBOX, email_verified=True),
-    active_factors=1,
     held_factors=1,
 )
 WAITING = RecoveryRequest(
@@ -54,9 +53,8 @@ def ended(at: dt.datetime, reason: str = "cancelled") -> RecoveryRequest:
 
 
 def test_it_may_start_with_a_settled_mailbox() -> None:
-    """The ordinary case, also while the factor is only suspended."""
+    """The ordinary case."""
     assert may_start(ANN, [], NOW) == MayStart(MAILBOX)
-    assert may_start(replace(ANN, active_factors=0), [], NOW) == MayStart(MAILBOX)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ AGENT = EnforcementFacts(
     role=Role.AGENT,
     is_active=True,
     is_sso=False,
-    active_factors=0,
+    held_factors=0,
     was_satisfied=False,
     subject_since=START - 100 * DAY,
     required_since=START,
@@ -70,7 +70,7 @@ def test_an_exemption_holds_until_its_instant_and_not_at_it() -> None:
 
 def test_an_active_factor_satisfies_even_after_the_deadline() -> None:
     """Enrolling is the way out of a lock: nothing else may stand in front of it."""
-    assert state_of(SEVEN_DAYS, replace(AGENT, active_factors=1), START + 50 * DAY) is EnforcementState.SATISFIED
+    assert state_of(SEVEN_DAYS, replace(AGENT, held_factors=1), START + 50 * DAY) is EnforcementState.SATISFIED
 
 
 @pytest.mark.parametrize(
