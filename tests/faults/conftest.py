@@ -31,11 +31,22 @@ def own_rabbit(tmp_path: Path) -> Iterator[Rabbit]:
 
 
 @pytest.fixture
-async def own_stack(own_postgres: Postgres, own_rabbit: Rabbit, key_dir: Path, tmp_path: Path) -> AsyncIterator[Stack]:
-    """The whole product over RabbitMQ."""
+async def own_dsn(own_postgres: Postgres) -> str:
+    """A migrated database on it."""
     own_postgres.create_database("deskfactor")
-    dsn = own_postgres.dsn("deskfactor")
-    await migrate(dsn)
-    await apply([own_rabbit.url()])  # as an operator does; RabbitMQ 3.10 may lose a queue killed soon after birth
-    async with Stack(dsn=dsn, key_dir=key_dir, folder=tmp_path, bus="rabbitmq", amqp_url=own_rabbit.url()) as running:
+    await migrate(own_postgres.dsn("deskfactor"))
+    return own_postgres.dsn("deskfactor")
+
+
+@pytest.fixture
+async def own_stack(
+    request: pytest.FixtureRequest, own_dsn: str, key_dir: Path, tmp_path: Path
+) -> AsyncIterator[Stack]:
+    """The whole product over RabbitMQ, or over the bus that a test names."""
+    bus, url = getattr(request, "param", "rabbitmq"), ""
+    if bus == "rabbitmq":
+        broker: Rabbit = request.getfixturevalue("own_rabbit")
+        url = broker.url()
+        await apply([url])  # as an operator does; RabbitMQ 3.10 may lose a queue killed soon after birth
+    async with Stack(dsn=own_dsn, key_dir=key_dir, folder=tmp_path, bus=bus, amqp_url=url) as running:
         yield running
