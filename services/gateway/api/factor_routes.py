@@ -52,6 +52,7 @@ FACTOR_ROUTES = (
         answer=replies.ConfirmationAnswer,
         is_idempotent=True,
         refusals=(
+            RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.FACTOR_NOT_FOUND,
             RefusalCode.FACTOR_NOT_PENDING,
             RefusalCode.CHALLENGE_EXHAUSTED,
@@ -68,7 +69,12 @@ FACTOR_ROUTES = (
         answer=replies.FactorView,
         status=202,
         is_idempotent=True,
-        refusals=(RefusalCode.FACTOR_NOT_FOUND, RefusalCode.FACTOR_NOT_PENDING, *NOT_SENT),
+        refusals=(
+            RefusalCode.ACCOUNT_INACTIVE,
+            RefusalCode.FACTOR_NOT_FOUND,
+            RefusalCode.FACTOR_NOT_PENDING,
+            *NOT_SENT,
+        ),
     ),
     Route(
         method="PATCH",

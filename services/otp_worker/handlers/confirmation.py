@@ -17,6 +17,7 @@ from services.otp_worker.handlers.backup_codes import make_backup_codes
 from services.otp_worker.handlers.challenges import refuse_send
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
+from services.otp_worker.handlers.enrolment import expire_pending
 from services.otp_worker.handlers.failures import already_used, reject
 from services.otp_worker.handlers.trust import end_trusts
 from services.otp_worker.handlers.verification import load_attempts
@@ -105,6 +106,8 @@ async def _take(
     attempt = (await load_attempts(uow.conn, [key])).get(key)
     if attempt is None:
         return refuse(RefusalCode.FACTOR_NOT_FOUND)
+    if not attempt.account.is_active:
+        return refuse(RefusalCode.ACCOUNT_INACTIVE)  # switched off meanwhile: the confirmation would be a way in
     factor = next((each for each in attempt.factors if each.id == factor_id), None)
     if factor is None or factor.state is not FactorState.PENDING:
         return refuse(RefusalCode.FACTOR_NOT_PENDING)
@@ -133,10 +136,18 @@ async def _activate(
     await _replace(asked, uow, changes, pending, before)
     changes.say(factor_notice(asked, account, before, Notification.FACTOR_ADDED, active))
     await end_trusts(asked, uow, changes, account, "factors_changed")
-    codes = await make_backup_codes(asked, uow, changes, account) if is_first else None
+    codes = await _begin_anew(asked, uow, changes, pending) if is_first else None
     assertion = await _complete_login(asked, uow, deps, changes, pending)
     answer = ConfirmationAnswer(factor=factor_view(active), backup_codes=codes, assertion=assertion)
     return Ok(answer, holds_secret=codes is not None)
+
+
+async def _begin_anew(asked: Confirm, uow: UnitOfWork, changes: Changes, pending: _Pending) -> tuple[str, ...]:
+    """The account is guarded from now on: ten backup codes, and nothing that a password alone began goes on."""
+    account = pending.attempt.account
+    others = [each for each in pending.attempt.factors if each.id != pending.factor.id]
+    await expire_pending(asked, uow, changes, account, others, "factor_confirmed")
+    return await make_backup_codes(asked, uow, changes, account)
 
 
 def _note_success(changes: Changes, pending: _Pending) -> None:

@@ -1,5 +1,6 @@
 """A new factor begins: pending until a code of it is proved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.otp_worker.announcements import Cause, challenge_cancelled, challenge_issued, say
@@ -58,7 +59,8 @@ async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
     after = _send(asked, deps, changes, locked, factor, challenge)
     if isinstance(after, Refused):
         return after
-    await _expire_older(asked, uow, changes, locked)
+    older = [each for each in locked.factors if each.type is asked.data.factor_type]
+    await expire_pending(asked, uow, changes, locked.account, older, "started_again")
     changes.issued.append((asked.tenant_id, after, locked.account.state.factor_epoch))
     return await _store(asked, uow, changes, locked.account, factor, after, plan, seed)
 
@@ -94,23 +96,24 @@ def _contact(asked: Start, account: Account) -> Contact | None:
             return None
 
 
-async def _expire_older(asked: Start, uow: UnitOfWork, changes: Changes, locked: Locked) -> None:
-    """One pending factor a type: whoever starts again has lost the first QR code."""
-    account = locked.account
-    older = [
-        factor
-        for factor in locked.factors
-        if factor.state is FactorState.PENDING and factor.type is asked.data.factor_type
-    ]
-    if not older:
+async def expire_pending(
+    cause: Cause, uow: UnitOfWork, changes: Changes, account: Account, factors: Sequence[Factor], reason: str
+) -> None:
+    """End those of these factors that are pending, with their challenges.
+
+    Whoever starts again has lost the first QR code; what was begun while the account had no factor, on a password
+    alone, must not be finished once it has one.
+    """
+    pending = [factor for factor in factors if factor.state is FactorState.PENDING]
+    if not pending:
         return
-    ended = await end_factors(uow.conn, account.tenant_id, account.id, [each.id for each in older], at=account.now)
+    ended = await end_factors(uow.conn, account.tenant_id, account.id, [each.id for each in pending], at=account.now)
     open_ones = (await load_open_challenges(uow.conn, [account.key]))[account.key]
     theirs = [challenge.id for challenge in open_ones if challenge.factor_id in ended]
     cancelled = await cancel_challenges(uow.conn, account.tenant_id, theirs, at=account.now)
-    changes.say(challenge_cancelled(asked, account, cancelled, "started_again"))
-    expired = [events.FactorExpired(factor_id=each.id, factor_type=each.type) for each in older if each.id in ended]
-    changes.say(say(asked, account, event) for event in expired)
+    changes.say(challenge_cancelled(cause, account, cancelled, reason))
+    expired = [events.FactorExpired(factor_id=each.id, factor_type=each.type) for each in pending if each.id in ended]
+    changes.say(say(cause, account, event) for event in expired)
 
 
 def _factor(asked: Start, account: Account, contact: Contact | None, seed: NewSeed | None) -> Factor:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.backup_code import digits
-from services.otp_worker.domain.challenge import closed_reason, fail_code, fail_mailed_code
+from services.otp_worker.domain.challenge import Challenge, closed_reason, fail_code, fail_mailed_code
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import seconds_until
 from services.otp_worker.domain.throttle import code_factors_closed_until
@@ -31,7 +31,7 @@ from services.otp_worker.queries.factors import load_factors
 from shared.contracts.commands import VerifyCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
-from shared.contracts.types import ChallengeState
+from shared.contracts.types import ChallengeState, Purpose
 from shared.db.account_lock import lock_accounts
 from shared.db.connection import Connection
 from shared.messaging.outcome import Deferred, ListOutcome, Outcome, refuse
@@ -114,8 +114,9 @@ def _judge_code(
         was_used = challenge.state is ChallengeState.VERIFIED and _is_used(attempt, target, code, deps)
         return refuse(RefusalCode.CODE_ALREADY_USED if was_used else over)
     until = code_factors_closed_until(account.state.throttle, account.now)
-    if until is not None and isinstance(target, Factor):
-        return throttled(typed, attempt, changes, target.id, seconds=seconds_until(until, account.now))
+    if until is not None and (isinstance(target, Factor) or _guards_factors(challenge)):
+        factor_id = target.id if isinstance(target, Factor) else None
+        return throttled(typed, attempt, changes, factor_id, seconds=seconds_until(until, account.now))
     found = match_code(attempt, target, code, deps)
     if isinstance(found, Used):
         return already_used(typed, attempt, changes, target.id if isinstance(target, Factor) else None)
@@ -125,12 +126,22 @@ def _judge_code(
 
 
 def _judge_mailbox(typed: Typed, attempt: Attempt, target: Mailbox, found: Right | Wrong, changes: Changes) -> Outcome:
+    challenge, throttle, now = attempt.challenge, attempt.account.state.throttle, attempt.account.now
     match found:
         case Right():
             return prove_mailbox(typed, attempt, target, changes)
         case Wrong():
-            failure = fail_mailed_code(attempt.challenge, attempt.account.state.throttle)
+            is_guarding = _guards_factors(challenge)
+            failure = fail_code(challenge, throttle, now) if is_guarding else fail_mailed_code(challenge, throttle)
             return reject(typed, attempt, failure, changes)
+
+
+def _guards_factors(challenge: Challenge) -> bool:
+    """Whether a mailbox stands where a second factor would: before an enrolment, on a password that may be stolen.
+
+    Guesses count there as at a factor. A recovery has limits of its own, else a thief could shut its owner out of it.
+    """
+    return challenge.purpose is Purpose.ENROLMENT
 
 
 def _judge_factor(

@@ -86,6 +86,37 @@ async def test_of_two_confirmations_at_once_one_counts(verifier: Verifier) -> No
     assert sorted(str(answer.code) for answer in answers) == ["None", "factor_not_pending", "factor_not_pending"]
 
 
+async def test_what_was_begun_on_a_password_alone_ends_when_the_first_factor_is_there(verifier: Verifier) -> None:
+    """A thief's phone, waiting to be confirmed, must not join the owner's authenticator a minute later."""
+    begun = await verifier.start(FactorType.SMS, destination=contact("thief-phone"))
+    [code] = await verifier.codes()
+    await verifier.enrol()
+    assert (await verifier.confirm(begun.factor.id, code)).code == "factor_not_pending"
+    assert [each.data.factor_id for each in await verifier.said(events.FactorExpired)] == [begun.factor.id]
+    assert [each.data.reason for each in await verifier.said(events.ChallengeCancelled)] == ["factor_confirmed"]
+
+
+async def test_what_was_begun_on_a_proof_outlives_another_confirmation(verifier: Verifier) -> None:
+    """Two devices are set up side by side after one step-up."""
+    app = await verifier.enrol()
+    proof = await verifier.proof(app)
+    begun = await verifier.start(FactorType.SMS, proof=proof)
+    [code] = await verifier.codes()
+    await verifier.enrol(proof=proof)
+    assert (await verifier.confirm(begun.factor.id, code)).code is None
+
+
+async def test_an_account_that_was_switched_off_meanwhile_confirms_nothing(verifier: Verifier) -> None:
+    """Inside a login the confirmation is an assertion: who has left must not come in by it."""
+    await verifier.policy(EVERYBODY)
+    challenge = await verifier.challenge()
+    started = await verifier.start(proof=challenge.id)
+    assert started.totp is not None
+    await verifier.account(is_active=False)
+    code = pyotp.TOTP(started.totp.seed).at(await verifier.now())
+    assert (await verifier.confirm(started.factor.id, code)).code == "account_inactive"
+
+
 async def test_another_accounts_factor_is_not_there(verifier: Verifier) -> None:
     """The path names the account; an id of somebody else's factor is 404."""
     await verifier.account("bob")
@@ -160,6 +191,23 @@ async def test_after_a_recovery_the_mailbox_must_be_proved_first(verifier: Verif
     app = await verifier.enrol(proof=challenge.id)
     assert app.assertion is not None
     assert len(await verifier.said(commands.ProveMailbox)) == 1
+
+
+async def test_guesses_at_the_mailbox_before_an_enrolment_count_like_those_at_a_factor(verifier: Verifier) -> None:
+    """There the mailed code is all that stands between a stolen password and the thief's own phone."""
+    await verifier.policy(Policy(required=Requirement(scope=Scope.ALL), grace_days=None, enrolment_proof=True))
+    challenge = await verifier.challenge()
+    await verifier.data(commands.SendCode(challenge_id=challenge.id))
+    right = int((await verifier.codes())[-1])
+    wrong = [f"{(right + number) % 1_000_000:06}" for number in range(1, 6)]
+    assert [(await verifier.verify(challenge.id, code)).code for code in wrong] == ["code_wrong"] * 5
+    assert ("failed_attempts", "k1.ann-mail") in await verifier.notices()
+    other = await verifier.challenge()
+    await verifier.data(commands.SendCode(challenge_id=other.id))
+    refused = await verifier.verify(other.id, (await verifier.codes())[-1])
+    assert (refused.code, refused.refusal and refused.refusal.retry_after_seconds) == ("throttled", 30)
+    await verifier.move(30)
+    await verifier.passed(other.id, (await verifier.codes())[-1])
 
 
 async def test_without_a_mailbox_there_is_nothing_to_prove(verifier: Verifier) -> None:

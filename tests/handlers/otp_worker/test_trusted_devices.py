@@ -8,10 +8,10 @@ import jwt
 import pytest
 
 from shared.contracts import commands, events
-from shared.contracts.commands import ReadSecurity, RevokeTrustedDevices
+from shared.contracts.commands import ReadSecurity, RevokeTrustedDevices, StartLogin
 from shared.contracts.policy import Policy
 from shared.contracts.replies import LoginAnswer, SecurityView, TrustedDeviceToken
-from shared.contracts.types import Decision, FactorType, Purpose
+from shared.contracts.types import Decision, FactorType, FirstFactor, FirstFactorMethod, Purpose
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, DAY, FIREFOX, STEP, Authenticator, Verifier
 
@@ -50,6 +50,18 @@ async def test_a_token_of_another_account_or_none_of_ours_is_worth_nothing(verif
     assert (await verifier.login("bob", trusted_device_token=sealed)).decision == Decision.CHALLENGE
     other = TrustedDeviceToken(id=trusted.id, token="made-up", expires_at=trusted.expires_at)
     assert (await _login(verifier, other)).decision == Decision.CHALLENGE
+
+
+async def test_a_token_vouches_for_the_login_that_brought_it_and_for_no_other(verifier: Verifier) -> None:
+    """A thief with the password signs in at the same moment as the owner: both may travel in one frame."""
+    _, trusted = await _trusting(verifier)
+    password = FirstFactor(method=FirstFactorMethod.PASSWORD)
+    token = verifier.typed(ANN, trusted.token, "trusted_device_token")
+    thiefs = verifier.envelope(StartLogin(first_factor=password))
+    owners = verifier.envelope(StartLogin(first_factor=password, context=FIREFOX, trusted_device_token=token))
+    for frame, decisions in (((thiefs, owners), ["challenge", "allow"]), ((owners, thiefs), ["allow", "challenge"])):
+        answers = await verifier.ask_all(frame)
+        assert [answer.data and answer.data["decision"] for answer in answers] == decisions
 
 
 async def _after_thirty_days(verifier: Verifier, _: Authenticator) -> None:
