@@ -8,7 +8,7 @@ from services.notifier.adapters.renderer import Renderer
 from services.notifier.adapters.senders import open_live, open_sandbox
 from services.notifier.consumers import TABLE
 from services.notifier.deps import Deps
-from services.notifier.handlers.dispatch import dispatch
+from services.notifier.handlers.dispatch import dispatching
 from services.notifier.schedule import SCHEDULE
 from services.notifier.settings import NotifierSettings
 from shared.contracts.types import Channel
@@ -43,7 +43,9 @@ async def serve(settings: NotifierSettings) -> AsyncIterator[Core]:
             table=TABLE, deps=deps, database=core.database, bus=core.bus, relay=core.relay, answers=answers
         )
         await consumer.start()
-        for channel in Channel:
-            core.spawn(dispatch(channel, deps))
         core.spawn(run_schedule(SCHEDULE, deps))
-        yield core
+        async with dispatching(deps):
+            try:
+                yield core
+            finally:
+                core.health.is_leaving = True

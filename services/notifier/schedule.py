@@ -3,7 +3,7 @@
 import datetime as dt
 
 from services.notifier.deps import Deps
-from services.notifier.handlers.dispatch import release_expired
+from services.notifier.handlers.outcomes import release_expired
 from services.notifier.queries.sandbox import purge_messages
 from shared.schedule import Every
 

@@ -47,7 +47,17 @@ class Failed:
     is_unknown: bool = False
 
 
-NextStep = Sent | Again | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """Its time was over before it could be sent."""
+
+
+NextStep = Sent | Again | Failed | Expired
+
+
+def is_over(not_after: dt.datetime | None, now: dt.datetime) -> bool:
+    """Whether a message comes too late to be sent at ``now`` (tenant time)."""
+    return not_after is not None and not_after <= now
 
 
 def after_attempt(attempt: Attempt, outcome: SendOutcome) -> NextStep:

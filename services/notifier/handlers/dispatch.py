@@ -5,229 +5,116 @@ A crash before the call or after it leaves a lease; when it ends, the outcome co
 
 import asyncio
 import contextlib
-import json
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import structlog
 
-from services.notifier import announcements
 from services.notifier.deps import Deps
-from services.notifier.domain.attempt import Again, Attempt, Failed, NextStep, Sent, after_attempt
-from services.notifier.domain.delivery import Misconfigured, Refused, SendOutcome, Unknown
-from services.notifier.queries import deliveries
-from services.notifier.queries.deliveries import Claimed, Delivery
-from services.notifier.queries.sandbox import SandboxRow, keep_message
-from shared.contracts.notifications import DEFAULT_COLOUR, PARAMS, Notification
+from services.notifier.domain.attempt import Attempt, Expired, NextStep, after_attempt, is_over
+from services.notifier.domain.delivery import Misconfigured
+from services.notifier.handlers.outcomes import Content, write_down
+from services.notifier.handlers.sending import send
+from services.notifier.queries.deliveries import Claimed, claim_deliveries
 from shared.contracts.types import Channel
-from shared.crypto.sealing import (
-    BrokenSeal,
-    contact_place,
-    open_bytes,
-    sandbox_place,
-    seal_bytes,
-    secret_param_place,
-    unseal,
-)
 from shared.db.connection import StoreUnavailable
-from shared.messaging.outbox import insert_messages
-from shared.messaging.unit_of_work import UnitOfWork, outbox_row
-from shared.observability.metrics import DELIVERIES
-from shared.secret import Secret
+from shared.db.pool import wait_until_up
 
 log = structlog.get_logger()
 
 AT_ONCE: Final = {Channel.EMAIL: 32, Channel.SMS: 16}
 POLL: Final = 1.0  # seconds
-SWEEP_BATCH: Final = 100
 BROKEN_PAUSE: Final = 10.0  # seconds of a channel whose provider an operator must mend
+WRITES: Final = 5  # tries to write an outcome down: unwritten, a message that was sent is sent once more
+LEAVES_WITHIN: Final = 20.0  # seconds for what is being sent when the process is asked to end
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What a message says, for whom it may concern in a sandbox."""
+@contextlib.asynccontextmanager
+async def dispatching(deps: Deps) -> AsyncIterator[None]:
+    """Send what is queued while the block lasts. At its end nothing new is begun, and what is being sent gets its
+    outcome: cut off, it would be sent once more.
+    """
+    leaving = asyncio.Event()
+    in_hand: dict[Channel, set[asyncio.Task[None]]] = {channel: set() for channel in Channel}
+    dispatchers = [asyncio.create_task(_dispatch(channel, deps, in_hand[channel], leaving)) for channel in Channel]
+    try:
+        yield
+    finally:
+        leaving.set()
+        for wake in deps.wake.values():
+            wake.set()
+        await asyncio.gather(*dispatchers)
+        await _finish([task for tasks in in_hand.values() for task in tasks])
 
-    to: Secret[str]
-    content: dict[str, object] = field(repr=False)
-    outcome: SendOutcome
+
+async def _finish(tasks: Sequence[asyncio.Task[None]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=LEAVES_WITHIN)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def dispatch(channel: Channel, deps: Deps) -> None:
-    """Send what is queued on a channel until cancelled; a bounded number at once."""
-    free = asyncio.Semaphore(AT_ONCE[channel])
-    async with asyncio.TaskGroup() as tasks:
-        while True:
-            deps.wake[channel].clear()
-            claimed = await _claim(channel, deps, limit=max(1, free._value))  # noqa: SLF001 - a hint; the semaphore decides
-            for each in claimed:
-                await free.acquire()
-                tasks.create_task(_deliver(each, deps, free))
-            if not claimed:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL):
-                        await deps.wake[channel].wait()
+async def _dispatch(channel: Channel, deps: Deps, in_hand: set[asyncio.Task[None]], leaving: asyncio.Event) -> None:
+    """Claim as much as there is room for, so that no lease runs while a delivery waits for its turn."""
+    while not leaving.is_set():
+        deps.wake[channel].clear()
+        room = AT_ONCE[channel] - len(in_hand)
+        if not room:
+            await asyncio.wait(in_hand, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+            continue
+        claimed = await _claim(channel, deps, limit=room)
+        for each in claimed:
+            task = asyncio.create_task(_deliver(each, deps, leaving))
+            in_hand.add(task)
+            task.add_done_callback(in_hand.discard)
+        if not claimed:
+            await _happens(deps.wake[channel], within=POLL)
 
 
 async def _claim(channel: Channel, deps: Deps, *, limit: int) -> list[Claimed]:
+    """Nothing when it fails: the rows are still there, and the dispatcher must not be lost over it."""
     try:
         async with deps.database.transaction(work_queues=True) as conn:
-            return await deliveries.claim_deliveries(conn, channel, limit=limit)
+            return await claim_deliveries(conn, channel, limit=limit)
     except StoreUnavailable:
-        return []
+        log.warning("store_unavailable", duty="dispatch", channel=channel.value)
+    except Exception as error:  # noqa: BLE001 - logged, and tried again
+        log.error("duty_failed", duty="dispatch", channel=channel.value, error=error)
+    return []
 
 
-async def _deliver(claimed: Claimed, deps: Deps, free: asyncio.Semaphore) -> None:
+async def _deliver(claimed: Claimed, deps: Deps, leaving: asyncio.Event) -> None:
     """One delivery from claim to outcome. What fails here leaves a lease behind, and the sweep finds it."""
     delivery = claimed.delivery
     try:
-        if delivery.not_after is not None and delivery.not_after <= claimed.now:
-            await _write_down(claimed, None, deps)
+        if is_over(delivery.not_after, claimed.now):
+            await _write_down(claimed, Expired(), None, deps)
             return
-        written = await _send(claimed, deps)
-        await _write_down(claimed, written, deps)
-        if isinstance(written.outcome, Misconfigured):
-            log.error("channel_misconfigured", channel=delivery.channel.value, reason=written.outcome.reason)
-            await asyncio.sleep(BROKEN_PAUSE)  # holds its slot: a broken channel slows down by itself
+        attempted = await send(claimed, deps)
+        step = after_attempt(Attempt(attempts=delivery.attempts, unknowns=delivery.unknowns), attempted.outcome)
+        await _write_down(claimed, step, attempted.content, deps)
+        if isinstance(attempted.outcome, Misconfigured):
+            log.error("channel_misconfigured", channel=delivery.channel.value, reason=attempted.outcome.reason)
+            await _happens(leaving, within=BROKEN_PAUSE)  # holds its place: a broken channel slows down by itself
     except StoreUnavailable:
         log.warning("outcome_not_written", delivery_id=str(delivery.delivery_id))
     except Exception as error:  # noqa: BLE001 - one delivery hurts no other
         log.error("delivery_failed", delivery_id=str(delivery.delivery_id), error=error)
-    finally:
-        free.release()
 
 
-async def _send(claimed: Claimed, deps: Deps) -> _Written:
-    delivery = claimed.delivery
-    try:
-        place = contact_place(delivery.tenant_id, delivery.account_id, delivery.channel.value)
-        to = unseal(deps.seal, delivery.destination, place)
-        params = _params(claimed, deps)
-    except (BrokenSeal, ValueError) as error:
-        log.error("delivery_unreadable", delivery_id=str(delivery.delivery_id), error=error)
-        return _Written(Secret(""), {}, Refused(code="unreadable", is_permanent=True))
-    senders = deps.senders(is_sandbox=claimed.is_sandbox)
-    notification = Notification(delivery.notification)
-    notice = PARAMS[notification].model_validate(params)
-    code = params.get("code")
-    content: dict[str, object]
-    outcome: SendOutcome
-    match delivery.channel:
-        case Channel.EMAIL:
-            mail = deps.renderer.render_email(notification, delivery.language, notice, time_zone=delivery.time_zone)
-            outcome = await senders.send_email(
-                mail, to=to, delivery_id=delivery.delivery_id, sender_name=claimed.tenant_name
-            )
-            content = {"to": to.reveal(), "subject": mail.subject, "text": mail.text, "code": code}
-        case Channel.SMS:
-            text = deps.renderer.render_sms(notification, delivery.language, notice, time_zone=delivery.time_zone)
-            outcome = await senders.send_sms(
-                text,
-                to=to,
-                callback=_callback(delivery, deps),
-                sender=None if claimed.is_sandbox else _text(claimed.settings.get("sms_sender")),
-                validity=delivery.not_after - claimed.now if delivery.not_after else None,
-            )
-            content = {"to": to.reveal(), "subject": None, "text": text, "code": code}
-    return _Written(to, content, outcome)
+async def _write_down(claimed: Claimed, step: NextStep, content: Content | None, deps: Deps) -> None:
+    """Also when the database was away meanwhile. Raises `StoreUnavailable` in the end."""
+    for _ in range(WRITES - 1):
+        try:
+            await write_down(claimed, step, content, deps)
+            return
+        except StoreUnavailable:
+            await wait_until_up(deps.database)
+    await write_down(claimed, step, content, deps)
 
 
-def _params(claimed: Claimed, deps: Deps) -> dict[str, object]:
-    """The command's parameters, what is sealed of them, and what every text says of its tenant."""
-    delivery = claimed.delivery
-    place = secret_param_place(delivery.tenant_id, delivery.account_id, delivery.delivery_id)
-    params: dict[str, object] = {
-        "tenant_name": claimed.tenant_name,
-        "tenant_colour": _text(claimed.settings.get("colour")) or DEFAULT_COLOUR,
-        **delivery.params,
-    }
-    if delivery.secrets is not None:
-        params |= json.loads(open_bytes(deps.seal, delivery.secrets, place))
-    if delivery.code is not None:
-        params |= {"code": unseal(deps.seal, delivery.code, place).reveal(), "domain": deps.domain}
-    return params
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _callback(delivery: Delivery, deps: Deps) -> str:
-    query = f"tenant={delivery.tenant_id}&delivery={delivery.delivery_id}"
-    return f"{deps.public_url}/v1/callbacks/twilio?{query}"
-
-
-async def _write_down(claimed: Claimed, written: _Written | None, deps: Deps) -> None:
-    """The outcome, the events, and in a sandbox the message itself, in one transaction."""
-    delivery = claimed.delivery
-    async with deps.database.transaction([delivery.tenant_id]) as conn:
-        uow = UnitOfWork(conn)
-        if written is None:
-            label = "expired"
-            if await deliveries.record_ended(conn, delivery, state="expired", reason=None):
-                uow.publish(announcements.expired(delivery, claimed.now))
-        else:
-            step = after_attempt(Attempt(attempts=delivery.attempts, unknowns=delivery.unknowns), written.outcome)
-            label = type(step).__name__.lower()
-            await record_step(uow, claimed, step)
-            if claimed.is_sandbox and isinstance(step, Sent):
-                await keep_message(conn, _sandbox_row(claimed, written, deps))
-        rows = [outbox_row(envelope) for envelope in uow.published]
-        if rows:
-            await insert_messages(conn, rows)
-    deps.relay.hand_over(rows)
-    DELIVERIES.labels(channel=delivery.channel.value, outcome=label).inc()
-
-
-async def record_step(uow: UnitOfWork, claimed: Claimed, step: NextStep) -> None:
-    """Store and announce what follows an attempt; nothing when the lease ended meanwhile."""
-    delivery, now = claimed.delivery, claimed.now
-    match step:
-        case Sent(provider_id=provider_id):
-            state = await deliveries.record_sent(uow.conn, delivery, provider_id=provider_id)
-            if state is not None:
-                uow.publish(announcements.sent(delivery, now))
-            if state == "delivered":
-                uow.publish(announcements.delivered(delivery, now))
-            elif state == "undeliverable":
-                uow.publish(announcements.undeliverable(delivery, "receipt", now))
-        case Again(delay=delay, reason=reason, is_unknown=is_unknown, is_counted=is_counted):
-            await deliveries.record_again(
-                uow.conn, delivery, delay=delay, reason=reason, is_unknown=is_unknown, is_counted=is_counted
-            )
-        case Failed(reason=reason, is_unknown=is_unknown):
-            state = "unknown" if is_unknown else "refused"
-            if await deliveries.record_ended(uow.conn, delivery, state=state, reason=reason):
-                uow.publish(announcements.undeliverable(delivery, reason, now))
-
-
-def _sandbox_row(claimed: Claimed, written: _Written, deps: Deps) -> SandboxRow:
-    delivery = claimed.delivery
-    place = sandbox_place(delivery.tenant_id, delivery.account_id, delivery.delivery_id)
-    return SandboxRow(
-        tenant_id=delivery.tenant_id,
-        delivery_id=delivery.delivery_id,
-        account_id=delivery.account_id,
-        channel=delivery.channel.value,
-        notification=delivery.notification,
-        content=seal_bytes(deps.seal, json.dumps(written.content).encode(), place),
-        sent_at=claimed.now,
-    )
-
-
-async def release_expired(deps: Deps) -> bool:
-    """Deliveries whose lease ended are unknown outcomes. Returns whether there may be more."""
-    async with deps.database.transaction(work_queues=True) as conn:
-        found = await deliveries.claim_expired_leases(conn, limit=SWEEP_BATCH)
-        uow = UnitOfWork(conn)
-        for delivery in found:
-            step = after_attempt(
-                Attempt(attempts=delivery.attempts, unknowns=delivery.unknowns), Unknown(reason="lease_ended")
-            )
-            now = delivery.queued_at
-            claimed = Claimed(delivery=delivery, tenant_name="", is_sandbox=False, settings={}, now=now)
-            await record_step(uow, claimed, step)
-        rows = [outbox_row(envelope) for envelope in uow.published]
-        if rows:
-            await insert_messages(conn, rows)
-    deps.relay.hand_over(rows)
-    return len(found) == SWEEP_BATCH
+async def _happens(event: asyncio.Event, *, within: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            await event.wait()

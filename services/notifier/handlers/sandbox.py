@@ -3,8 +3,8 @@
 import json
 
 from services.notifier.deps import Deps
-from services.notifier.queries import sandbox
-from services.notifier.queries.sandbox import SandboxRow
+from services.notifier.queries.sandbox import SandboxRow, sandbox_messages
+from services.notifier.queries.tenants import find_tenant
 from shared.contracts.commands import ReadSandboxMessages
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode, SandboxMessage, SandboxMessages
@@ -16,9 +16,10 @@ from shared.messaging.unit_of_work import UnitOfWork
 async def read_messages(request: Envelope[ReadSandboxMessages], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A page of messages, codes in clear; refused for a live tenant, which has none."""
     asked = request.data
-    if not await sandbox.is_sandbox(uow.conn, request.tenant_id):
+    tenant = await find_tenant(uow.conn, request.tenant_id)
+    if tenant is None or not tenant.is_sandbox:
         return refuse(RefusalCode.NOT_A_SANDBOX)
-    rows = await sandbox.sandbox_messages(
+    rows = await sandbox_messages(
         uow.conn, request.tenant_id, account_id=asked.account_id, after=asked.after, limit=asked.limit + 1
     )
     messages = tuple(_opened(row, deps) for row in rows[: asked.limit])

@@ -1,4 +1,4 @@
-"""Deliveries: queued by commands, claimed with a lease, ended by outcomes and receipts."""
+"""Deliveries: queued by commands, claimed with a lease."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from shared.db.connection import Connection, Record
 
 LEASE = dt.timedelta(seconds=120)  # longer than any provider may take
 
-_COLUMNS = """
+COLUMNS = """
     d.tenant_id, d.delivery_id, d.account_id, d.channel, d.notification, d.destination, d.masked, d.language,
     d.time_zone, d.params, d.code, d.secrets, d.not_after, d.challenge_id, d.factor_id, d.recovery_id, d.actor,
     d.command_id, d.correlation_id, d.attempts, d.unknowns, d.queued_at
@@ -57,6 +57,11 @@ class Claimed:
     is_sandbox: bool
     settings: dict[str, object] = field(repr=False)
     now: dt.datetime
+
+    def setting(self, name: str) -> str | None:
+        """A text that the tenant has set; None where it left the default."""
+        value = self.settings.get(name)
+        return value if isinstance(value, str) and value else None
 
 
 async def queue_deliveries(conn: Connection, commands: Sequence[Envelope[SendEmail] | Envelope[SendSms]]) -> None:
@@ -116,7 +121,7 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
           FROM due
           JOIN gateway.tenants_at_work AS t ON t.tenant_id = due.tenant_id
          WHERE d.tenant_id = due.tenant_id AND d.delivery_id = due.delivery_id
-        RETURNING {_COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now
+        RETURNING {COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now
         """,  # noqa: S608 - constant columns
         channel.value,
         limit,
@@ -124,7 +129,7 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
     )
     return [
         Claimed(
-            delivery=_delivery(row),
+            delivery=delivery_of(row),
             tenant_name=row["tenant_name"],
             is_sandbox=row["is_sandbox"],
             settings=row["settings"],
@@ -134,94 +139,17 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
     ]
 
 
-def _delivery(row: Record) -> Delivery:
+def delivery_of(row: Record) -> Delivery:
+    """A row's `COLUMNS` as a `Delivery`."""
     known = {name: row[name] for name in Delivery.__slots__}
     return Delivery(**known | {"channel": Channel(row["channel"])})
 
 
-async def record_sent(conn: Connection, delivery: Delivery, *, provider_id: str | None) -> str | None:
-    """The provider has it; the new state (``delivered`` when the receipt was faster), None if the lease ended."""
-    state: str | None = await conn.fetchval(
-        """
-        UPDATE notifier.deliveries
-           SET state = coalesce(receipt, 'accepted'), provider_id = $3, lease_until = NULL, code = NULL, secrets = NULL,
-               ended_at = CASE WHEN receipt IS NULL THEN NULL ELSE now() END
-         WHERE tenant_id = $1 AND delivery_id = $2 AND state = 'sending'
-        RETURNING state
-        """,
-        delivery.tenant_id,
-        delivery.delivery_id,
-        provider_id,
-    )
-    return state
-
-
-async def record_again(
-    conn: Connection, delivery: Delivery, *, delay: dt.timedelta, reason: str, is_unknown: bool, is_counted: bool
-) -> bool:
-    """Back in the queue."""
-    return bool(
-        await conn.fetchval(
-            """
-            UPDATE notifier.deliveries
-               SET state = 'queued', next_attempt_at = now() + $3::interval, reason = $4, lease_until = NULL,
-                   unknowns = unknowns + $5::int, attempts = attempts - $6::int
-             WHERE tenant_id = $1 AND delivery_id = $2 AND state = 'sending'
-            RETURNING true
-            """,
-            delivery.tenant_id,
-            delivery.delivery_id,
-            delay,
-            reason,
-            int(is_unknown),
-            int(not is_counted),
-        )
-    )
-
-
-async def record_ended(conn: Connection, delivery: Delivery, *, state: str, reason: str | None) -> bool:
-    """No more attempts: ``refused``, ``unknown`` or ``expired``."""
-    return bool(
-        await conn.fetchval(
-            """
-            UPDATE notifier.deliveries
-               SET state = $3, reason = $4, lease_until = NULL, code = NULL, secrets = NULL, ended_at = now()
-             WHERE tenant_id = $1 AND delivery_id = $2 AND state = 'sending'
-            RETURNING true
-            """,
-            delivery.tenant_id,
-            delivery.delivery_id,
-            state,
-            reason,
-        )
-    )
-
-
-async def record_receipt(conn: Connection, tenant_id: UUID, delivery_id: UUID, *, state: str) -> Delivery | None:
-    """The provider's report on a message that it accepted; None when it says nothing new.
-
-    One that comes while the outcome is still being written down is kept with the row, and counts then.
-    """
-    row = await conn.fetchrow(
-        f"""
-        UPDATE notifier.deliveries AS d
-           SET receipt = $3, state = CASE WHEN state = 'accepted' THEN $3 ELSE state END,
-               ended_at = CASE WHEN state = 'accepted' THEN now() ELSE ended_at END
-         WHERE tenant_id = $1 AND delivery_id = $2 AND state IN ('sending', 'accepted') AND receipt IS NULL
-        RETURNING {_COLUMNS}, d.state
-        """,  # noqa: S608 - constant columns
-        tenant_id,
-        delivery_id,
-        state,
-    )
-    return _delivery(row) if row and row["state"] == state else None
-
-
-async def claim_expired_leases(conn: Connection, *, limit: int) -> list[Delivery]:
-    """Deliveries whose process died while it was sending; needs a transaction on work queues."""
+async def claim_expired_leases(conn: Connection, *, limit: int) -> list[tuple[Delivery, dt.datetime]]:
+    """Deliveries whose process died while it was sending, with tenant time; needs a transaction on work queues."""
     rows = await conn.fetch(
         f"""
-        SELECT {_COLUMNS}
+        SELECT {COLUMNS}, policy.tenant_now(d.tenant_id) AS tenant_now
           FROM notifier.deliveries AS d
          WHERE d.state = 'sending' AND d.lease_until < now()
          ORDER BY d.lease_until
@@ -230,7 +158,7 @@ async def claim_expired_leases(conn: Connection, *, limit: int) -> list[Delivery
         """,  # noqa: S608 - constant columns
         limit,
     )
-    return [_delivery(row) for row in rows]
+    return [(delivery_of(row), row["tenant_now"]) for row in rows]
 
 
 async def deliveries_of_challenge(conn: Connection, tenant_id: UUID, challenge_id: UUID) -> list[DeliveryView]:

@@ -13,6 +13,7 @@ from services.notifier.domain.attempt import (
     NextStep,
     Sent,
     after_attempt,
+    is_over,
 )
 from services.notifier.domain.delivery import Accepted, Misconfigured, Refused, SendOutcome, Unknown
 
@@ -44,3 +45,9 @@ def test_a_provider_that_names_its_time_is_not_asked_earlier() -> None:
     later = dt.timedelta(minutes=7)
     step = after_attempt(FIRST, Refused(code="20429", is_permanent=False, retry_after=later))
     assert step == Again(delay=later, reason="20429")
+
+
+def test_a_message_is_over_at_its_last_instant() -> None:
+    """A code that arrives when it is refused already only wakes somebody up."""
+    at = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
+    assert (is_over(at, at - dt.timedelta(microseconds=1)), is_over(at, at), is_over(None, at)) == (False, True, False)
