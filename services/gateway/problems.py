@@ -76,6 +76,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "The authenticator's clock is off",
             "The code belongs to another time, `minutes_off` from now. Set the device's clock and try a new one.",
         ),
+        RefusalCode.CLOCK_TOO_FAR: Kind(
+            409, "The clock is far enough", "A sandbox's clock goes ten years ahead at most. Take another sandbox."
+        ),
         RefusalCode.CODE_ALREADY_USED: Kind(422, "The code was used already", "Every code is good once."),
         RefusalCode.CODE_WRONG: Kind(422, "The code is wrong", "`attempts_left` more may be tried."),
         RefusalCode.CODE_MALFORMED: Kind(

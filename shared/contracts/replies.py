@@ -35,6 +35,7 @@ class RefusalCode(enum.StrEnum):
     CHALLENGE_NOT_OPEN = "challenge_not_open"  # verified, redeemed or cancelled already
     CHALLENGE_EXPIRED = "challenge_expired"
     CHALLENGE_EXHAUSTED = "challenge_exhausted"
+    CLOCK_TOO_FAR = "clock_too_far"  # of a sandbox
     CLOCK_OFF = "clock_off"  # right code of another time; `minutes_off`
     CODE_ALREADY_USED = "code_already_used"
     CODE_WRONG = "code_wrong"  # `attempts_left`

@@ -92,7 +92,7 @@ TENANT_ROUTES = (
         body=bodies.ClockBody,
         answer=replies.ClockView,
         is_idempotent=True,
-        refusals=(RefusalCode.NOT_A_SANDBOX,),
+        refusals=(RefusalCode.CLOCK_TOO_FAR, RefusalCode.NOT_A_SANDBOX),
     ),
     Route(
         method="GET",

@@ -4,7 +4,7 @@ import datetime as dt
 
 from services.policy.announcements import SOURCE
 from services.policy.deps import Deps
-from services.policy.queries.clocks import advance_clock
+from services.policy.queries.clocks import advance_clock, lock_clock
 from services.policy.queries.timers import shift_timers
 from shared.contracts import events
 from shared.contracts.commands import MoveClock
@@ -15,6 +15,7 @@ from shared.messaging.unit_of_work import UnitOfWork
 
 _SHORTEST = dt.timedelta(seconds=1)  # forward only: codes, steps and throttles have no way back
 _LONGEST = dt.timedelta(days=400)
+_FURTHEST = dt.timedelta(days=3653)  # from now, ten years; the table refuses more
 
 
 async def move_clock(message: Envelope[MoveClock], uow: UnitOfWork, _deps: Deps) -> Outcome:
@@ -22,9 +23,12 @@ async def move_clock(message: Envelope[MoveClock], uow: UnitOfWork, _deps: Deps)
     by = dt.timedelta(seconds=message.data.advance_seconds)
     if not _SHORTEST <= by <= _LONGEST:
         return Discard("advance_out_of_range")
-    clock = await advance_clock(uow.conn, message.tenant_id, by)
-    if clock is None:
+    ahead = await lock_clock(uow.conn, message.tenant_id)
+    if ahead is None:
         return refuse(RefusalCode.NOT_A_SANDBOX)
+    if ahead + by > _FURTHEST:
+        return refuse(RefusalCode.CLOCK_TOO_FAR)
+    clock = await advance_clock(uow.conn, message.tenant_id, by)
     await shift_timers(uow.conn, message.tenant_id, by)
     moved = events.ClockMoved(advance_seconds=message.data.advance_seconds)
     uow.publish(message.follow(moved, source=SOURCE, at=clock.now))

@@ -36,8 +36,16 @@ async def read_clock(conn: Connection, tenant_id: UUID) -> dt.datetime:
     return now
 
 
-async def advance_clock(conn: Connection, tenant_id: UUID, by: dt.timedelta) -> TenantClock | None:
-    """Move a sandbox's clock forward; None: the tenant is no sandbox."""
+async def lock_clock(conn: Connection, tenant_id: UUID) -> dt.timedelta | None:
+    """How far a sandbox's clock is ahead, until the commit; None: the tenant is no sandbox."""
+    offset: dt.timedelta | None = await conn.fetchval(
+        "SELECT clock_offset FROM policy.clocks WHERE tenant_id = $1 AND is_sandbox FOR NO KEY UPDATE", tenant_id
+    )
+    return offset
+
+
+async def advance_clock(conn: Connection, tenant_id: UUID, by: dt.timedelta) -> TenantClock:
+    """Move a sandbox's clock forward; the caller has locked it."""
     row = await conn.fetchrow(
         """
         UPDATE policy.clocks SET clock_offset = clock_offset + $2
@@ -47,4 +55,5 @@ async def advance_clock(conn: Connection, tenant_id: UUID, by: dt.timedelta) -> 
         tenant_id,
         by,
     )
-    return TenantClock(row["now"], row["clock_offset"]) if row else None
+    assert row is not None
+    return TenantClock(row["now"], row["clock_offset"])

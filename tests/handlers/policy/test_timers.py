@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from services.policy.app import serve_timers
@@ -250,6 +251,19 @@ async def test_a_live_tenants_clock_does_not_move(service: Service, open_service
     """Everybody's clock is nobody's to move."""
     live = open_service(await new_tenant(dsn, is_sandbox=False))
     assert await live.refused(MoveClock(advance_seconds=60), None) is RefusalCode.NOT_A_SANDBOX
+
+
+async def test_a_clock_stops_ten_years_ahead(service: Service) -> None:
+    """Past the year 9999 no instant can be read, and whoever looks at all tenants' clocks would fail for everybody."""
+    await service.admin.execute(
+        "UPDATE policy.clocks SET clock_offset = interval '3652 days' WHERE tenant_id = $1", service.tenant_id
+    )
+    assert await service.refused(MoveClock(advance_seconds=24 * 3600 + 1), None) is RefusalCode.CLOCK_TOO_FAR
+    await service.move(24 * 3600)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await service.admin.execute(
+            "UPDATE policy.clocks SET clock_offset = interval '8000 years' WHERE tenant_id = $1", service.tenant_id
+        )
 
 
 @pytest.mark.parametrize("seconds", [0, -60, 401 * 24 * 3600])
