@@ -1,7 +1,7 @@
 """All services in this process over the PostgreSQL lanes: for tests of what a caller of the API sees."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,16 +21,24 @@ from shared.settings import load_settings
 
 
 @contextlib.asynccontextmanager
-async def whole(dsn: str, key_dir: Path, mailbox: Mailbox) -> AsyncIterator[Serving]:
+async def whole(
+    dsn: str,
+    key_dir: Path,
+    mailbox: Mailbox,
+    *,
+    gateway_settings: Mapping[str, object] | None = None,
+    notifier_settings: Mapping[str, object] | None = None,
+) -> AsyncIterator[Serving]:
     """The gateway with everybody behind it; mail of sandboxes goes to the mailbox, which is started and stopped."""
     await mailbox.start()
     common: dict[str, object] = {"database_url": dsn, "key_dir": key_dir, "database_pool": 6}
     async with AsyncExitStack() as stack:
         stack.push_async_callback(mailbox.stop)
         await stack.enter_async_context(audit.serve(load_settings(AuditSettings, **common)))
-        to_mailbox = {"sandbox_smtp_port": mailbox.port}
-        await stack.enter_async_context(notifier.serve(load_settings(NotifierSettings, **common, **to_mailbox)))
+        sending = {"sandbox_smtp_port": mailbox.port, **(notifier_settings or {})}
+        await stack.enter_async_context(notifier.serve(load_settings(NotifierSettings, **common, **sending)))
         await stack.enter_async_context(policy.serve(load_settings(PolicySettings, **common)))
         await stack.enter_async_context(policy.serve_timers(load_settings(PolicySettings, **common)))
         await stack.enter_async_context(otp_worker.serve(load_settings(OtpWorkerSettings, **common)))
-        yield await stack.enter_async_context(gateway.serve(load_settings(GatewaySettings, **common, port=0)))
+        listening = {"port": 0, **(gateway_settings or {})}
+        yield await stack.enter_async_context(gateway.serve(load_settings(GatewaySettings, **common, **listening)))
