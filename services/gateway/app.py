@@ -79,6 +79,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
         contacts=Contacts(destinations=core.ring("seal.notifier"), digests=core.ring("digest.gateway")),
         answers=core.ring("seal.gateway"),
         typed=core.ring("seal.otp_worker"),
+        notifier=core.ring("seal.notifier"),
         digests=core.ring("digest.gateway"),
     )
     add_routes(app, app[DEPS])

@@ -491,14 +491,18 @@ class ReadDeliveries(Request):
 
 
 class RecordReceipt(Request):
-    """A provider reports on a delivery; genuine only if `signature` fits. Answer: `ReceiptAnswer`."""
+    """A provider reports on a delivery; genuine only if `signature` fits. Answer: `ReceiptAnswer`.
+
+    `params` are the fields of the report, a JSON object sealed at ``typed_place(tenant, delivery id, "receipt")``: one
+    of them is the full number.
+    """
 
     type = "record_receipt"
     lane = _NOTIFIER_REQUESTS
 
     delivery_id: DeliveryId
     url: str
-    params: dict[str, str]
+    params: Sealed
     signature: str
 
 

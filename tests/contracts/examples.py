@@ -156,7 +156,7 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "read_sandbox_messages": {"after": _DELIVERY},
         "record_receipt": {
             "url": "https://deskfactor.acme.example/v1/callbacks/twilio",
-            "params": {"MessageSid": "SM00000000000000000000000000000001", "MessageStatus": "delivered"},
+            "params": "v1.k1.c2VhbGVkLWZpZWxkcw==",
             "signature": "c2lnbmF0dXJlLW9mLXRoZS1wcm92aWRlcg==",
         },
         "read_entries": {"after": 100, "before": 200, "types": ["login.decided", "factor.confirmed"]},

@@ -51,6 +51,7 @@ class Deps:
     contacts: Contacts
     answers: KeyRing  # seal.gateway
     typed: KeyRing  # seal.otp_worker
+    notifier: KeyRing  # seal.notifier
     digests: KeyRing  # digest.gateway
 
 

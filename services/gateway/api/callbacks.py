@@ -1,5 +1,6 @@
 """What providers tell us later. A callback has no key: the notifier, who knows the secret, judges its signature."""
 
+import json
 import re
 from uuid import UUID
 
@@ -13,8 +14,11 @@ from shared.clock import host_now
 from shared.contracts.commands import RecordReceipt
 from shared.contracts.envelope import begin
 from shared.contracts.types import SYSTEM, DeliveryId
+from shared.crypto.sealing import seal, typed_place
+from shared.secret import Secret
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/=_-]{1,200}")
+_LONGEST_REPORT = 8 * 1024  # bytes of JSON; Twilio's have less than one thousand
 
 
 async def twilio(request: web.Request) -> web.Response:
@@ -30,12 +34,15 @@ async def twilio(request: web.Request) -> web.Response:
     signature = request.headers.get("X-Twilio-Signature", "")
     if not _SIGNATURE.fullmatch(signature):
         return problem_response(request, Problem(code=HttpCode.REQUEST_REFUSED))
+    report = json.dumps(params)
+    if len(report) > _LONGEST_REPORT:
+        return problem_response(request, Problem(code=HttpCode.BODY_TOO_LARGE))
     deps = request.app[DEPS]
     envelope = begin(
         RecordReceipt(
             delivery_id=DeliveryId(delivery_id),
             url=deps.settings.public_url + request.raw_path,
-            params=params,
+            params=seal(deps.notifier, Secret(report), typed_place(tenant_id, str(delivery_id), "receipt")),
             signature=signature,
         ),
         tenant_id=tenant_id,
