@@ -33,7 +33,25 @@ def configure_logging(level: str, *, service: str, stream: TextIO = sys.stderr) 
     structlog.contextvars.bind_contextvars(service=service)
     for library in ("aiormq", "aio_pika"):  # at DEBUG they print bodies; what happens to a link we log ourselves
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(name)s", force=True)
+    logging.basicConfig(handlers=[_OfLibraries()], level=logging.WARNING, force=True)
+
+
+class _OfLibraries(logging.Handler):
+    """What a library logs, as one of our lines: who, where, and the class of the exception.
+
+    Never its words: an HTTP parser quotes the header that it could not read, with the API key in it, and a driver the
+    row that it could not write.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        structlog.get_logger().log(
+            record.levelno,
+            "library",
+            library=record.name,
+            place=f"{record.module}:{record.lineno}",
+            error=record.exc_info[1] if record.exc_info else None,
+        )
 
 
 def withhold(
@@ -50,6 +68,7 @@ def describe_exception(
 ) -> Mapping[str, object] | str | bytes | bytearray | tuple[object, ...]:
     """An exception as its class and where it was raised. Never its text: a driver's may quote a row or an address."""
     error = event.pop("error", None)
+    event.pop("exc_info", None)  # a renderer would write the text, and the values of every frame
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)
         event["error"] = type(error).__name__
