@@ -225,7 +225,7 @@ class ExecuteRecovery(Command):
 class PutAccount(Request):
     """Create or change an account. `given` names the fields that the request held: others stay, None clears.
 
-    Answer: `AccountView`.
+    `version` is of the whole change: an older one than is known is ignored. Answer: `AccountView`.
     """
 
     type = "put_account"

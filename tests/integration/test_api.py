@@ -4,13 +4,11 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pyotp
-import pytest
 from twilio.request_validator import RequestValidator
 
 from services.cli.simulators.mailbox import Mailbox
@@ -18,76 +16,9 @@ from services.gateway.app import Serving
 from services.notifier.adapters.senders import SANDBOX_TOKEN
 from shared.clock import host_now
 from shared.ids import new_id
-from tests.support.api_client import Answer, Client, store_key
+from tests.support.api_client import Answer, Client
+from tests.support.api_people import PASSWORD, caller, code_of, enrol_by_mail, good, put
 from tests.support.eventually import eventually
-from tests.support.tenants import new_tenant
-from tests.support.whole import whole
-
-PASSWORD = {"method": "password"}
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Mailbox:
-    """Where the mail of sandboxes goes."""
-    return Mailbox()
-
-
-@pytest.fixture(scope="module")
-async def api(dsn: str, key_dir: Path, mailbox: Mailbox) -> AsyncIterator[Serving]:
-    """All services."""
-    async with whole(dsn, key_dir, mailbox) as serving:
-        yield serving
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections of a test."""
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-async def caller(dsn: str, api: Serving, session: aiohttp.ClientSession) -> Client:
-    """A fresh sandbox tenant."""
-    tenant_id = await new_tenant(dsn)
-    return Client(session=session, url=api.url, tenant_id=tenant_id, key=await store_key(dsn, tenant_id))
-
-
-@pytest.fixture
-async def client(dsn: str, api: Serving, session: aiohttp.ClientSession) -> Client:
-    """A fresh sandbox tenant."""
-    return await caller(dsn, api, session)
-
-
-async def good(client: Client, method: str, path: str, body: object = None) -> Any:
-    """The document of a request that must succeed."""
-    answer = await client.call(method, path, body)
-    assert answer.status < 300, (method, path, answer.status, answer.text)
-    return answer.json
-
-
-async def put(client: Client, account_id: str) -> None:
-    """An agent with a verified address."""
-    body = {"role": "agent", "email": f"{account_id}@acme.example", "email_verified": True}
-    await good(client, "PUT", f"/v1/accounts/{account_id}", body)
-
-
-async def code_of(client: Client, account_id: str, *, after: int = 0) -> str:
-    """The newest code that the account was sent, past the first `after` messages."""
-
-    def has_code(answer: Answer) -> bool:
-        return any(message["code"] for message in answer.json["data"][after:])
-
-    path = f"/v1/sandbox/messages?account_id={account_id}"
-    answer = await eventually(lambda: client.call("GET", path), has_code)
-    codes: list[str] = [message["code"] for message in answer.json["data"][after:] if message["code"]]
-    return codes[-1]
-
-
-async def enrol_by_mail(client: Client, account_id: str) -> None:
-    """Make mail the account's first factor."""
-    made = await good(client, "POST", f"/v1/accounts/{account_id}/factors", {"type": "email"})
-    path = f"/v1/accounts/{account_id}/factors/{made['factor']['id']}/confirm"
-    await good(client, "POST", path, {"code": await code_of(client, account_id)})
 
 
 async def test_accounts_are_listed_page_by_page(client: Client) -> None:

@@ -90,7 +90,7 @@ def changed_account(
         is_sso=pick("sso", change.sso, blank.is_sso, old.is_sso),
         is_active=pick("active", change.active, blank.is_active, old.is_active),
         email_verified=pick("email_verified", change.email_verified, False, old.email_verified),
-        version=pick("version", change.version, old.version, old.version),
+        version=change.version if change.version is not None else old.version,
     )
     if before is None:
         return replace(new, email=change.email if "email" in given else None)

@@ -86,8 +86,9 @@ async def list_accounts(message: Envelope[ListAccounts], uow: UnitOfWork, _deps:
     while len(found) <= limit and not is_end and looked_at < _READ_AT_MOST:
         size = limit + 1 if wanted.state is None else _READ_AT_ONCE
         ids = await account_ids_after(uow.conn, message.tenant_id, after, role=wanted.role, limit=size)
-        views = [account_view(each, now) for each in await read_standings(uow.conn, message.tenant_id, ids)]
-        found += [view for view in views if wanted.state in (None, view.enforcement.state)]
+        standings = await read_standings(uow.conn, message.tenant_id, ids)
+        fitting = (each for each in standings if wanted.state in (None, each.enforcement_at(now).state))
+        found += [account_view(each, now) for each in fitting]
         after, is_end, looked_at = (ids[-1] if ids else after), len(ids) < size, looked_at + len(ids)
     page = tuple(found[:limit])
     has_more = len(found) > limit or not is_end

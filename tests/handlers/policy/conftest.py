@@ -46,6 +46,11 @@ def contact(name: str) -> Contact:
     return Contact(sealed=f"v1.k1.{name}", masked=f"{name[0]}•••{name[-1]}", digest=f"k1.{name}")
 
 
+def put_account(fields: dict[str, Any]) -> PutAccount:
+    """As the gateway says it: a version is of the whole change and not a field of it."""
+    return PutAccount.model_validate({"given": tuple(name for name in fields if name != "version"), **fields})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """The service, one tenant's helpdesk, and whoever may look into the database."""
@@ -148,12 +153,12 @@ class Service:
     async def put(self, account_id: str = ANN, **given: Any) -> AccountView:
         """Create or change an account: an agent with a verified mailbox, unless said otherwise."""
         fields = {"role": "agent", "email": contact("ann-mail"), "email_verified": True} | given
-        change = PutAccount.model_validate({"given": tuple(fields), **fields})
+        change = put_account(fields)
         return AccountView.model_validate(await self.ask(change, account_id))
 
     async def change(self, account_id: str = ANN, **given: Any) -> AccountView:
         """Change just these fields."""
-        change = PutAccount.model_validate({"given": tuple(given), **given})
+        change = put_account(given)
         return AccountView.model_validate(await self.ask(change, account_id))
 
     async def require(self, policy: Policy = EVERYBODY) -> None:
