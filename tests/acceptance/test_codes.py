@@ -14,6 +14,7 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.acceptance
 
 STEP = dt.timedelta(seconds=30)
+RACES = 10
 
 
 async def _challenge(helpdesk: Helpdesk, account_id: str) -> Json:
@@ -37,18 +38,20 @@ async def test_an_authenticator_that_we_did_not_write_is_accepted(stack: Stack) 
 
 
 async def test_the_same_code_sent_fifty_times_at_once_succeeds_once(stack: Stack) -> None:
-    """A stolen code that races its owner must not open a second session."""
+    """A stolen code that races its owner must not open a second session. One race may go well by chance: ten."""
     async with open_world(stack) as world:
-        person = await enrolled(world.helpdesk, "ann")
+        people = [await enrolled(world.helpdesk, f"agent-{number}") for number in range(RACES)]
         await world.helpdesk.move_clock(STEP)
-        challenge, code = await _challenge(world.helpdesk, "ann"), person.totp(world.helpdesk.now)
-        answers = await asyncio.gather(*(_try(world, challenge, code) for _ in range(50)))
+        for person in people:
+            challenge = await _challenge(world.helpdesk, person.account_id)
+            code = person.totp(world.helpdesk.now)
+            answers = await asyncio.gather(*(_try(world, challenge, code) for _ in range(50)))
 
-        assert sum("assertion" in answer for answer in answers) == 1
-        assert {answer["code"] for answer in answers if "assertion" not in answer} <= {
-            "code_already_used",
-            "challenge_not_open",
-        }
+            assert sum("assertion" in answer for answer in answers) == 1
+            assert {answer["code"] for answer in answers if "assertion" not in answer} <= {
+                "code_already_used",
+                "challenge_not_open",
+            }
 
 
 async def test_of_forty_wrong_codes_at_once_at_most_five_are_judged(stack: Stack) -> None:
