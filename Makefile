@@ -7,13 +7,16 @@ DEBS = rabbitmq-server oathtool
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check faults rabbit4 lock clean
+.PHONY: help demo dev test check faults rabbit4 lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/run.ok ## everything in one process, and the story of a login told step by step (EXIT=1: ends after it)
 	@.venv/bin/python -m services.cli demo $(if $(EXIT),--exit) $(ARGS)
+
+dev: .venv/run.ok ## everything in one process, on a database that is kept, to build an integration against
+	@.venv/bin/python -m services.cli dev $(ARGS)
 
 test: .venv/test.ok .run/debs.ok ## all tests but the faults, on a PostgreSQL and a RabbitMQ of their own (ARGS="-k word")
 	@.venv/bin/python -m pytest -m "not faults" $(ARGS)

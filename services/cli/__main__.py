@@ -17,6 +17,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,  # a traceback with its variables would hold keys
     )
     app.command()(trial.demo)
+    app.command()(trial.dev)
     app.command()(host.serve)
     app.command()(host.migrate)
     app.command()(host.openapi)

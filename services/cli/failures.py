@@ -1,5 +1,6 @@
 """What a command's exceptions mean to whoever typed it."""
 
+import errno
 from dataclasses import dataclass
 
 from services.cli.commands.output import Status
@@ -36,6 +37,8 @@ def failure_of(error: Exception) -> Failure | None:
             return Failure(f"A server does not answer: {type(error).__name__}", Status.UNAVAILABLE)
         case PermissionError() | FileNotFoundError():
             return Failure(f"{error.filename}: {error.strerror}", Status.USAGE)
+        case OSError(errno=errno.EADDRINUSE):
+            return Failure("The port is taken; name another.", Status.USAGE)
         case _ if type(error).__module__.startswith(_DRIVER):
             text = f"The database refuses: {type(error).__name__}. Is it up to date (`deskfactor migrate`)?"
             return Failure(text, Status.UNAVAILABLE)

@@ -3,7 +3,8 @@
 import pytest
 
 from services.cli.demo.narrator import SilentNarrator
-from services.cli.demo.story import STORY, tell
+from services.cli.demo.story.contents import STORY
+from services.cli.demo.telling import tell
 from tests.support.people import open_world
 from tests.support.stack import Stack
 

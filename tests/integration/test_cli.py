@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import aiohttp
 import asyncpg
 import pytest
 
 from services.audit.app import serve
 from services.audit.settings import AuditSettings
+from services.cli.demo.helpdesk import Helpdesk
+from services.cli.embedded.place import free_ports
 from services.cli.embedded.postgres import Postgres
 from shared.clock import host_now, monotonic
 from shared.contracts.codec import encode
@@ -298,7 +301,7 @@ async def test_dead_letters_are_shown_without_what_is_sealed_and_decided_about_o
 
 async def test_a_broker_is_brought_in_line_with_the_table_of_lanes(rabbit: Rabbit) -> None:
     """An operator sees before a deployment what a broker lacks, and mends it without deleting anything."""
-    host = await asyncio.to_thread(_virtual_host, rabbit)
+    host = await asyncio.to_thread(rabbit.virtual_host, "topology")
 
     before = await deskfactor("topology", "diff", "--json", amqp_urls=host)
     applied = await deskfactor("topology", "apply", amqp_urls=host)
@@ -308,12 +311,6 @@ async def test_a_broker_is_brought_in_line_with_the_table_of_lanes(rabbit: Rabbi
     assert {each["fault"] for each in before.json()} == {"missing"}
     assert applied.status == 0
     assert (after.status, after.json()) == (0, [])
-
-
-def _virtual_host(rabbit: Rabbit) -> str:
-    rabbit.ctl("add_vhost", "topology")
-    rabbit.ctl("set_permissions", "-p", "topology", "app", ".*", ".*", ".*")
-    return rabbit.url().rstrip("/") + "/topology"
 
 
 async def test_the_api_is_described_without_a_server() -> None:
@@ -338,3 +335,42 @@ async def test_a_service_runs_until_it_is_told_to_stop(dsn: str, key_dir: Path) 
     assert process.returncode == 0
     assert (await deskfactor("serve", "everything")).status == 2
     assert (await deskfactor("serve", "audit", database_url=dsn, key_dir=key_dir / "nowhere")).status == 2
+
+
+async def test_all_services_run_in_one_process_until_it_is_told_to_stop(dsn: str, key_dir: Path) -> None:
+    """The small helpdesk's shape: nobody there watches six processes."""
+    [port] = free_ports(1)
+    process = await start_deskfactor("serve", "all", database_url=dsn, key_dir=key_dir, port=str(port))
+    listening = asyncio.create_task(process.communicate())  # a full pipe would stop it
+    deadline = monotonic() + PATIENCE
+    try:
+        while not await is_ready(f"http://127.0.0.1:{port}/readyz"):
+            assert not listening.done(), listening.result()
+            assert monotonic() < deadline, "it never became ready"
+            await asyncio.sleep(0.1)
+        await is_served(f"http://127.0.0.1:{port}", dsn)
+    finally:
+        process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        _, said = await listening
+
+    assert process.returncode == 0, said
+    assert b'"level": "error"' not in said
+    assert b'"stopped"' in said
+
+
+async def is_ready(url: str) -> bool:
+    """What a load balancer asks."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def is_served(url: str, dsn: str) -> None:
+    """One request through gateway, bus and policy."""
+    tenant = await make_tenant(dsn, "--sandbox")
+    key = (await deskfactor("api-keys", "create", str(tenant), database_url=dsn)).out.strip()
+    async with Helpdesk(url, Secret(key)) as helpdesk:
+        await helpdesk.call("PUT", "/v1/accounts/ann", {"role": "agent"})

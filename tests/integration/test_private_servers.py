@@ -20,9 +20,10 @@ from tests.support.rabbitmq import Rabbit
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from services.cli.embedded.postgres import Postgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background was started without it
 with Postgres(Path(sys.argv[1]), durable=True) as server:
     print((server.state / "data/postmaster.pid").read_text().split()[0], flush=True)
     time.sleep(60)

@@ -2,61 +2,57 @@
 
 import asyncio
 import contextlib
-import signal
-import sys
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
-from rich.panel import Panel
 
 from services.cli.demo.helpdesk import Helpdesk, Unexpected
 from services.cli.demo.narrator import ConsoleNarrator
-from services.cli.demo.story import STORY, tell
+from services.cli.demo.story.contents import STORY
+from services.cli.demo.telling import tell
 from services.cli.demo.world import World
-from services.cli.development import Development, development, private_database
+from services.cli.development import Development, PrivateDatabase, development, throwaway_database
+from services.cli.interruption import run_on, unless
+from services.cli.invitation import sandbox_key, show_enrolment
 from services.cli.tenants import create_api_key, create_tenant
 from services.cli.verification import verify_tenant
 from shared.clock import monotonic
 from shared.observability.logging import configure_logging
-from shared.secret import Secret
 
 
 def demo(*, ends_after_story: bool, port: int | None = None) -> int:
-    """Exit status 0, or 1 when a step was not as expected."""
+    """Exit status 0, or 1 when a step was not as expected, or 130 when it was interrupted before its end."""
     started = monotonic()
     console = Console(highlight=False)
     configure_logging("error", service="demo")
-    console.print("[bold]Deskfactor[/bold]: a private PostgreSQL, all services, a mailbox and a phone, in one process.")
-    with tempfile.TemporaryDirectory(prefix="deskfactor-") as folder:
-        state = Path(folder)
-        with private_database(state, is_kept=False) as dsn, asyncio.Runner() as runner:
-            return runner.run(_play(dsn, state, console, started, port, ends_after_story=ends_after_story))
+    console.print("[bold]Deskfactor[/bold]: a private PostgreSQL, every service, mail and SMS, in one process.")
+
+    async def play(database: PrivateDatabase, stop: asyncio.Event) -> int:
+        async with development(database, port=port) as running:
+            console.print(f"Ready at {running.url} after {monotonic() - started:.1f} s.")
+            if not await unless(stop, _tell(running, console)):
+                return 1
+            if not ends_after_story:
+                await unless(stop, _invite(running, console))
+                await stop.wait()
+                console.print("Stopping.")
+        return 0
+
+    return run_on(throwaway_database(), play)
 
 
-async def _play(
-    dsn: str, state: Path, console: Console, started: float, port: int | None, *, ends_after_story: bool
-) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with development(dsn, state, port=port) as running:
-        console.print(f"Ready at {running.url} after {monotonic() - started:.1f} s.")
-        story_started = monotonic()
+async def _tell(running: Development, console: Console) -> bool:
+    """Whether all went as expected."""
+    started = monotonic()
+    async with world(running) as story_world:
         try:
-            async with world(running) as story_world:
-                await tell(STORY, story_world, ConsoleNarrator(console))
-        except Unexpected:
+            await tell(STORY, story_world, ConsoleNarrator(console))
+        except Unexpected:  # the narrator said what
             console.print("\n[red bold]The story did not go as it should.[/red bold]")
-            return 1
-        console.print(f"\n[bold]All as expected[/bold], in {monotonic() - story_started:.1f} s.")
-        if not ends_after_story:
-            await _invite(running, console)
-            await stop.wait()
-            console.print("Stopping.")
-    return 0
+            return False
+    console.print(f"\n[bold]All as expected[/bold], in {monotonic() - started:.1f} s.")
+    return True
 
 
 @contextlib.asynccontextmanager
@@ -79,21 +75,7 @@ async def world(running: Development) -> AsyncIterator[World]:
 
 
 async def _invite(running: Development, console: Console) -> None:
-    """A second tenant whose clock was never moved: a real phone's codes fit."""
-    tenant_id = await create_tenant(running.dsn, name="Your Helpdesk", is_sandbox=True)
-    key: Secret[str] = await create_api_key(running.dsn, tenant_id, name="yours")
-    lines = (
-        f"API       {running.url}/v1",
-        f"Docs      {running.url}/docs",
-        f"Key       {key.reveal()}",
-        f"Messages  {running.url}/v1/sandbox/messages   (mail and SMS of this tenant, codes in clear)",
-        "",
-        "Enrol a real phone:",
-        f"  curl -X PUT {running.url}/v1/accounts/me -H 'Authorization: Bearer {key.reveal()}' \\",
-        """       -H 'Content-Type: application/json' -d '{"role": "agent"}'""",
-        f"  curl {running.url}/v1/accounts/me/factors -H 'Authorization: Bearer {key.reveal()}' \\",
-        """       -H 'Content-Type: application/json' -H 'Idempotency-Key: 1' -d '{"type": "totp"}'""",
-    )
-    console.print(Panel("\n".join(lines), title="A sandbox tenant of yours; its clock was never moved", expand=False))
+    """A second tenant, whose clock was never moved: the codes of a real phone fit."""
+    await show_enrolment(console, running, await sandbox_key(running.dsn, name="demo"))
+    console.print(f"\nEverything else is described at {running.url}/docs.")
     console.print("Ctrl-C stops everything and leaves nothing behind.")
-    sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,8 @@ from shared.clock import monotonic
 
 PATIENCE: Final = 15.0  # seconds for what happens by itself
 _POLL: Final = 0.05  # seconds
+_CODE = re.compile(r"\b(\d{6})\b")
+_LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(slots=True)
@@ -48,6 +51,11 @@ class World:
     cleo: Person = field(default_factory=lambda: Person("cleo", "cleo@acme.example", "+447700900125"))
     dan: Person = field(default_factory=lambda: Person("dan", "dan@acme.example", "+447700900126"))
     root: Person = field(default_factory=lambda: Person("root", "root@acme.example", "+447700900127"))
+
+    async def put_account(self, person: Person, role: str) -> None:
+        """The helpdesk sends an account."""
+        body = {"role": role, "email": person.email, "email_verified": True, "phone": person.phone}
+        await self.helpdesk.call("PUT", f"/v1/accounts/{person.account_id}", body)
 
     async def mail(self, person: Person, says: Callable[[ReceivedMail], bool], *, after: int = 0) -> ReceivedMail:
         """Wait for a mail to a person, newer than the first ``after`` of the mailbox."""
@@ -83,3 +91,24 @@ def expect(actual: object, wanted: object, what: str) -> None:
     """One expectation of the story. Raises `Unexpected`."""
     if actual != wanted:
         raise Unexpected(f"{what}: {actual!r}, wanted {wanted!r}")
+
+
+def code_in(text: str) -> str:
+    """The six digits of a message, or nothing."""
+    found = _CODE.search(text)
+    return found[1] if found else ""
+
+
+def is_code(mail: ReceivedMail) -> bool:
+    """Whether a mail brings a code; otherwise it is a notice."""
+    return code_in(mail.subject) != ""
+
+
+def without_links(text: str) -> str:
+    """A message as it is told: its links are long, and whoever has one may act."""
+    return _LINK.sub("(a link)", text)
+
+
+def when(instant: str) -> str:
+    """An instant of the API, as people say it."""
+    return dt.datetime.fromisoformat(instant).astimezone(dt.UTC).strftime("%a %d %b %H:%M UTC")

@@ -1,6 +1,7 @@
 """An SMTP server that delivers to a list, and misbehaves when told to."""
 
 import asyncio
+import contextlib
 import enum
 import hmac
 import logging
@@ -181,7 +182,8 @@ class _Server(SMTP):
     def hang_up(self) -> None:
         """End the connection at once, unsent answers included."""
         if self.transport is not None:
-            cast("asyncio.WriteTransport", self.transport).abort()  # uvloop's is no subclass of asyncio's
+            with contextlib.suppress(AttributeError):  # Python 3.11, when TLS has let go of the connection by itself
+                cast("asyncio.WriteTransport", self.transport).abort()  # uvloop's is no subclass of asyncio's
 
     def _authenticated(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object

@@ -26,7 +26,7 @@ def read_mail(content: bytes, *, to: str, sender: str, at: dt.datetime) -> Recei
     return ReceivedMail(
         to=to,
         sender=sender,
-        subject=str(mail["Subject"] or ""),
+        subject=str(mail["Subject"] or "").strip(),  # a long one begins on the line after its name
         text=_part(mail, "plain"),
         html=_part(mail, "html"),
         headers={name: str(value) for name, value in mail.items()},

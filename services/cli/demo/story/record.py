@@ -1,0 +1,30 @@
+"""What is remembered, and proved."""
+
+from collections.abc import Sequence
+
+from services.cli.demo.telling import Chapter, Step
+from services.cli.demo.world import World, expect, when
+
+_WANTED = ("enforcement.started", "enforcement.reminded", "enforcement.locked_out", "enforcement.unlocked")
+
+
+async def timeline_tells(world: World) -> Sequence[str]:
+    entries = (await world.helpdesk.call("GET", "/v1/accounts/dan/timeline"))["data"]
+    for wanted in _WANTED:
+        expect(wanted in {entry["type"] for entry in entries}, wanted=True, what=f"{wanted} in the timeline")
+    shown = [entry for entry in reversed(entries) if entry["type"].startswith("enforcement.")]
+    return [f"{when(entry['at'])}  {entry['summary']}" for entry in shown]
+
+
+async def chain_is_whole(world: World) -> Sequence[str]:
+    count = await world.verify_audit(world.tenant_id)
+    return [f"{count} entries, each with the hash of the one before: none edited, none missing"]
+
+
+CHAPTER = Chapter(
+    "Afterwards",
+    (
+        Step("What happened to Dan's account", timeline_tells),
+        Step("The audit chain is verified", chain_is_whole),
+    ),
+)
