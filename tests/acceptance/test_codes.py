@@ -7,6 +7,8 @@ import pytest
 
 from services.cli.demo.helpdesk import Helpdesk, Json
 from services.cli.demo.world import World
+from shared.ids import new_id
+from tests.support.eventually import eventually
 from tests.support.oathtool import totp
 from tests.support.people import enrolled, open_world
 from tests.support.stack import Stack
@@ -14,7 +16,7 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.acceptance
 
 STEP = dt.timedelta(seconds=30)
-RACES = 10
+RACES = 6
 
 
 async def _challenge(helpdesk: Helpdesk, account_id: str) -> Json:
@@ -23,7 +25,11 @@ async def _challenge(helpdesk: Helpdesk, account_id: str) -> Json:
 
 
 async def _try(world: World, challenge: Json, code: str) -> Json:
-    _, document, _ = await world.helpdesk.send("POST", f"/v1/challenges/{challenge['id']}/verify", {"code": code})
+    """One try. On a busy machine 503 may come first: the same key again, as the documentation says."""
+    path, key = f"/v1/challenges/{challenge['id']}/verify", str(new_id())
+    _, document, _ = await eventually(
+        lambda: world.helpdesk.send("POST", path, {"code": code}, key=key), lambda answer: answer[0] != 503
+    )
     return document
 
 
@@ -38,7 +44,7 @@ async def test_an_authenticator_that_we_did_not_write_is_accepted(stack: Stack) 
 
 
 async def test_the_same_code_sent_fifty_times_at_once_succeeds_once(stack: Stack) -> None:
-    """A stolen code that races its owner must not open a second session. One race may go well by chance: ten."""
+    """A stolen code that races its owner must not open a second session. One race may go well by chance: six."""
     async with open_world(stack) as world:
         people = [await enrolled(world.helpdesk, f"agent-{number}") for number in range(RACES)]
         await world.helpdesk.move_clock(STEP)
