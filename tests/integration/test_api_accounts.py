@@ -8,7 +8,7 @@ import asyncpg
 
 from shared.clock import host_now
 from tests.support.api_client import Client
-from tests.support.api_people import good, put
+from tests.support.api_people import Clock, code_of, enrol_authenticator, enrol_by_mail, good, login, put, wrong_codes
 from tests.support.eventually import eventually
 
 
@@ -135,3 +135,63 @@ async def test_an_older_change_of_password_ends_nothing(dsn: str, client: Client
 
     told = await eventually(said, lambda instants: len(instants) >= 1)
     assert [dt.datetime.fromisoformat(each) for each in told] == [newest]
+
+
+async def test_an_account_is_told_with_all_that_holds_it_back(client: Client) -> None:
+    """What an admin needs when somebody is on the phone: factors, codes left, the wait, the recovery, the deadline."""
+    clock = Clock()
+    app = await enrol_authenticator(client, "ada")
+    await put(client, "ben")
+    await clock.move(client, dt.timedelta(days=8))  # the addresses have settled
+    await good(client, "PUT", "/v1/policy", {"required": {"scope": "all"}, "grace_days": 7})
+    challenge = await login(client, "ada")
+    path = f"/v1/challenges/{challenge['id']}/verify"
+    await good(client, "POST", path, {"backup_code": app.backup_codes[0], "trust_device": True})
+    challenge = await login(client, "ada")
+    for code in wrong_codes(app.seed, clock.now, 5):
+        await client.call("POST", f"/v1/challenges/{challenge['id']}/verify", {"code": code})
+    recovery = await good(client, "POST", "/v1/accounts/ada/recovery", {})
+
+    ada = await good(client, "GET", "/v1/accounts/ada")
+    assert [(each["id"], each["type"], each["state"]) for each in ada["factors"]] == [(app.factor_id, "totp", "active")]
+    assert ada["backup_codes"]["codes_left"] == 9
+    assert ada["enforcement"]["state"] == "satisfied"
+    assert (ada["recovery"]["id"], ada["recovery"]["state"]) == (recovery["id"], "draft")
+    wait = dt.datetime.fromisoformat(ada["throttled_until"]) - clock.now
+    assert dt.timedelta() < wait <= dt.timedelta(seconds=30)
+    assert "seed" not in str(ada)
+
+    ben = await good(client, "GET", "/v1/accounts/ben")
+    assert (ben["factors"], ben["recovery"], ben["throttled_until"]) == ([], None, None)
+    assert ben["backup_codes"] == {"codes_left": 0, "generated_at": None, "acknowledged_at": None}
+    assert ben["enforcement"]["state"] == "grace"
+    left = dt.datetime.fromisoformat(ben["enforcement"]["deadline"]) - clock.now
+    assert dt.timedelta(days=6, hours=23) < left <= dt.timedelta(days=7)
+
+
+async def test_a_challenge_is_told_with_all_that_a_page_shows(client: Client) -> None:
+    """Where the code went, how many tries are left, when another may be asked for; and how it ended."""
+    await put(client, "ada")
+    await enrol_by_mail(client, "ada")
+    opened = await login(client, "ada")
+    path = f"/v1/challenges/{opened['id']}"
+    code = await code_of(client, "ada", after=1)
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert (await client.call("POST", f"{path}/verify", {"code": wrong})).json["attempts_left"] == 4
+
+    told = await good(client, "GET", path)
+    [offered] = told["factors"]
+    assert (told["state"], told["purpose"], told["attempts_left"], told["sends_left"]) == ("open", "sign_in", 4, 3)
+    assert (offered["type"], offered["destination"]) == ("email", "a•••@acme.example")
+    assert (told["sent_to"], told["has_backup_codes"]) == (offered["factor_id"], True)
+    wait = dt.datetime.fromisoformat(told["next_send_at"]) - host_now()
+    assert dt.timedelta() < wait <= dt.timedelta(seconds=30)
+    [delivery] = told["deliveries"]
+    assert (delivery["channel"], delivery["notification"]) == ("email", "code")
+    assert not {code, "ada@acme.example"} & set(str(told).replace("'", " ").split())
+
+    await good(client, "POST", f"{path}/verify", {"code": code})
+    after = await good(client, "GET", path)
+    assert (after["state"], after["attempts_left"], after["next_send_at"]) == ("verified", 0, None)
+    late = await client.call("POST", f"{path}/cancel", {})
+    assert (late.status, late.code) == (409, "challenge_not_open")

@@ -19,7 +19,7 @@ from services.otp_worker.queries.factors import load_factors
 from shared.contracts.commands import CancelChallenge, ReadChallenge, SendCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import Refusal, RefusalCode
-from shared.contracts.types import ChallengeId
+from shared.contracts.types import ChallengeId, ChallengeState
 from shared.db.account_lock import lock_account
 from shared.messaging.outcome import Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -85,7 +85,7 @@ async def cancel_challenge(asked: Envelope[CancelChallenge], uow: UnitOfWork, _:
     cancelled = await cancel_challenges(uow.conn, asked.tenant_id, [challenge.id], at=account.now)
     uow.publish(*challenge_cancelled(asked, account, cancelled, "asked"))
     after = (await lock_challenges(uow.conn, [(asked.tenant_id, challenge.id)]))[asked.tenant_id, challenge.id]
-    if not cancelled and closed_reason(after, account.now) is not RefusalCode.CHALLENGE_NOT_OPEN:
+    if after.state is not ChallengeState.CANCELLED:
         return refuse(closed_reason(after, account.now) or RefusalCode.CHALLENGE_NOT_OPEN)
     ended = Attempt(account=account, challenge=after, factors=seen.attempt.factors, codes=())
     return _Seen(ended, seen.codes_left).answer()
