@@ -14,6 +14,7 @@ from services.gateway.api.contacts import Contacts
 from services.gateway.api.documentation import documentation
 from services.gateway.api.openapi import document
 from services.gateway.api.routes import add_routes, listed
+from services.gateway.listening import ApplicationRunner
 from services.gateway.middleware import SETTINGS, around
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
@@ -27,7 +28,6 @@ from shared.process import Core, open_core
 from shared.schedule import Every, run_schedule
 
 MAX_BODY = 64 * 1024  # bytes
-FINISH_WITHIN = 5.0  # seconds for requests in flight when the process leaves; each has a budget of 2.5
 RINGS = ("seal.gateway", "seal.otp_worker", "seal.notifier", "seal.policy", "digest.gateway")
 
 
@@ -44,9 +44,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Serving]:
     """Listen until the block ends; then take nothing new, finish what is in flight, close."""
     async with open_core(settings, name="gateway", rings=RINGS) as core:
         core.spawn(run_schedule(SCHEDULE, core.database))
-        runner = web.AppRunner(
-            application(settings, core), access_log=None, shutdown_timeout=FINISH_WITHIN, keepalive_timeout=75
-        )
+        runner = ApplicationRunner(application(settings, core), settings)
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.host, settings.port)

@@ -45,7 +45,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[DEADLINE] = host_now() + REQUEST_BUDGET - _WRITING
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
         response = await _answer(request, handler)
-        _add_headers(request, response)
+        _add_headers(request.app[SETTINGS], request[REQUEST_ID], response)
         _report(request, response.status, monotonic() - started)
     return response
 
@@ -95,13 +95,20 @@ def _look_at(task: "asyncio.Future[web.StreamResponse]") -> None:
 def problem_response(request: web.Request, problem: Problem) -> web.Response:
     """A problem as HTTP."""
     request[CODE] = problem.code.value
-    document = problem.document(request.app[SETTINGS], request[REQUEST_ID])
+    return document_response(request.app[SETTINGS], request[REQUEST_ID], problem)
+
+
+def document_response(settings: GatewaySettings, request_id: str, problem: Problem) -> web.Response:
+    """A problem as HTTP, for a request that did not get as far as the application, too."""
     headers = {"Content-Type": CONTENT_TYPE}
     if (seconds := problem.retry_after_header) is not None:
         headers["Retry-After"] = str(seconds)
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return web.Response(body=json.dumps(document).encode(), status=problem.status, headers=headers)
+    body = json.dumps(problem.document(settings, request_id)).encode()
+    response = web.Response(body=body, status=problem.status, headers=headers)
+    _add_headers(settings, request_id, response)
+    return response
 
 
 def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -123,15 +130,16 @@ def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
     return response
 
 
-def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+def _add_headers(settings: GatewaySettings, request_id: str, response: web.StreamResponse) -> None:
     """What every answer carries; a page that says otherwise keeps its own."""
     headers = response.headers
-    headers["X-Request-Id"] = request[REQUEST_ID]
+    headers["X-Request-Id"] = request_id
+    headers["Server"] = "deskfactor"  # no version, for which holes could be looked up
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"  # the address of a cancel page holds its token
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("Content-Security-Policy", _STRICT_CSP)
-    if request.app[SETTINGS].public_url.startswith("https://"):
+    if settings.public_url.startswith("https://"):
         headers["Strict-Transport-Security"] = "max-age=31536000"
 
 
