@@ -1,5 +1,6 @@
 """The backend of a helpdesk, as an integrator would write it: HTTP, an API key, an Idempotency-Key a request."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,13 +10,14 @@ from typing import Any, Self
 import aiohttp
 import jwt
 
-from shared.clock import host_now
+from shared.clock import host_now, monotonic
 from shared.ids import new_id
 from shared.secret import Secret
 
 Json = dict[str, Any]
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)
+PATIENCE = 15.0  # seconds during which what is unavailable is asked for again
 
 
 class Unexpected(Exception):
@@ -59,11 +61,22 @@ class Helpdesk:
             document = await response.json(content_type=None) if is_json else {"text": await response.text()}
             return response.status, document, response.headers
 
+    async def ask(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> tuple[int, Json, Mapping[str, str]]:
+        """As `send`, but a 503 is asked again when it says so, with the same key: nothing is done twice."""
+        key, end = key or str(new_id()), monotonic() + PATIENCE
+        while True:
+            status, document, headers = await self.send(method, path, body, key=key)
+            if status != HTTPStatus.SERVICE_UNAVAILABLE or monotonic() > end:
+                return status, document, headers
+            await asyncio.sleep(int(headers.get("Retry-After", "1")))
+
     async def call(
         self, method: str, path: str, body: object = None, *, expect: int = HTTPStatus.OK, key: str | None = None
     ) -> Json:
         """One request that must be answered with ``expect``. Raises `Unexpected`."""
-        status, document, _ = await self.send(method, path, body, key=key)
+        status, document, _ = await self.ask(method, path, body, key=key)
         if status != expect:
             told = document.get("code") or document.get("title") or "no problem document"
             raise Unexpected(f"{method} {path}: {status} {told}, wanted {int(expect)}")
@@ -71,7 +84,7 @@ class Helpdesk:
 
     async def refused(self, method: str, path: str, body: object, code: str) -> Json:
         """One request that must be refused with this code. Raises `Unexpected`."""
-        status, document, _ = await self.send(method, path, body)
+        status, document, _ = await self.ask(method, path, body)
         if status < HTTPStatus.BAD_REQUEST or document.get("code") != code:
             raise Unexpected(f"{method} {path}: {status} {document.get('code')}, wanted the refusal {code}")
         return document
