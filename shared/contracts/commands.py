@@ -263,12 +263,12 @@ class ListAccounts(Request):
 
 
 class RecordPasswordChange(Command):
-    """The helpdesk says that an account's password changed at `changed_at`."""
+    """The helpdesk says that an account's password changed at `changed_at`; None: now, in tenant time."""
 
     type = "record_password_change"
     lane = _POLICY_COMMANDS
 
-    changed_at: dt.datetime
+    changed_at: dt.datetime | None = None
 
 
 class ProveMailbox(Command):

@@ -137,6 +137,24 @@ async def test_an_older_change_of_password_ends_nothing(dsn: str, client: Client
     assert [dt.datetime.fromisoformat(each) for each in told] == [newest]
 
 
+async def test_a_change_of_password_without_an_instant_is_one_of_now(dsn: str, client: Client) -> None:
+    """In a sandbox that is days ahead too: what was trusted until a moment ago is trusted no more."""
+    clock = Clock()
+    app = await enrol_authenticator(client, "ada")
+    await clock.move(client, dt.timedelta(days=3))
+    challenge = await login(client, "ada")
+    typed = {"code": app.at(clock.now), "trust_device": True}
+    passed = await good(client, "POST", f"/v1/challenges/{challenge['id']}/verify", typed)
+    body = {
+        "account_id": "ada",
+        "first_factor": {"method": "password"},
+        "trusted_device_token": passed["trusted_device"]["token"],
+    }
+    assert (await good(client, "POST", "/v1/logins", body))["decision"] == "allow"
+    await hand_in(dsn, client, event(1, "password_changed"))
+    assert (await good(client, "POST", "/v1/logins", body))["decision"] == "challenge"
+
+
 async def test_an_account_is_told_with_all_that_holds_it_back(client: Client) -> None:
     """What an admin needs when somebody is on the phone: factors, codes left, the wait, the recovery, the deadline."""
     clock = Clock()

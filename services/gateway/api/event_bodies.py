@@ -30,7 +30,7 @@ class HelpdeskEvent(BaseModel):
 
 
 class PasswordChange(Body):
-    """When; the event's time by default."""
+    """When; the event's time by default, and without one now."""
 
     changed_at: Instant | None = None
 

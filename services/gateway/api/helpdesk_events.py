@@ -154,7 +154,7 @@ def _command(event: HelpdeskEvent, call: Call[EventsBody, Nothing]) -> Command |
         case SsoChanged(data=data):
             return _put(AccountBody(sso=data.sso), event, call)
         case PasswordChanged(data=data):
-            return RecordPasswordChange(changed_at=data.changed_at or event.time or host_now())
+            return RecordPasswordChange(changed_at=data.changed_at or event.time)
         case LoginStarted(data=data):
             return start_login(data)
         case _:

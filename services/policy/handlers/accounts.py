@@ -99,7 +99,7 @@ async def list_accounts(message: Envelope[ListAccounts], uow: UnitOfWork, _deps:
 async def record_change_of_password(message: Envelope[RecordPasswordChange], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A newer change than we know of. The helpdesk's clock may be ahead; ours decides how long a recovery waits."""
     case = await open_case(message, uow, deps)
-    changed_at = min(message.data.changed_at, case.now)
+    changed_at = min(message.data.changed_at or case.now, case.now)
     if await record_password_change(uow.conn, message.tenant_id, case.account_id, changed_at):
         case.say(events.AccountPasswordChanged(changed_at=changed_at))
         after = await case.standing()
