@@ -59,8 +59,6 @@ _SERVING = sorted({*_OURS} - {"migrate", "operator"})
 
 def test_the_file_is_one_that_compose_reads() -> None:
     """A slip of indentation would be found on the day of an installation."""
-    if importlib.util.find_spec("podman_compose") is None:
-        pytest.skip("podman-compose is not installed")
     command = [sys.executable, "-m", "podman_compose", "--dry-run", "--profile", "monitoring", "config", "--quiet"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
