@@ -25,7 +25,7 @@ from shared.settings import ConfigurationError, Settings, Transport, load_settin
 
 log = structlog.get_logger()
 
-SHUTDOWN_TIMEOUT = 30.0  # seconds for work in hand (25 s), the relay's batch and the links
+DRAIN_TIMEOUT = 5.0  # seconds to publish what was committed last; what is left is swept by others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,12 @@ async def open_core(settings: Settings, *, name: str, rings: Sequence[str]) -> A
             Database(settings.database_url.get_secret_value(), role=role, name=name, size=settings.database_pool)
         )
         bus: Bus = await stack.enter_async_context(_bus(settings, database, name))
-        relay = Relay(database, bus)
-        spawn = await stack.enter_async_context(background_tasks())
+        relay, health = Relay(database, bus), Health(database, bus)
+        spawn = await stack.enter_async_context(background_tasks(health.lose_part))
         spawn(relay.run())
         stack.push_async_callback(_leave, bus, relay)
-        health = Health(database, bus)
         spawn(health.watch())
+        await health.wait_known()
         if settings.health_port:
             await stack.enter_async_context(serve_health(health, settings.health_host, settings.health_port))
         own = [lane for lane in LANES if lane.name.startswith(f"{name}.")]
@@ -81,7 +81,7 @@ async def _leave(bus: Bus, relay: Relay) -> None:
     """Before the links close: no more work, and what was committed goes out."""
     await bus.stop_consuming()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DRAIN_TIMEOUT):
             await relay.drain()
 
 
@@ -97,14 +97,15 @@ async def _bus(settings: Settings, database: Database, name: str) -> AsyncIterat
 
 
 @contextlib.asynccontextmanager
-async def background_tasks() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
-    """Tasks that live as long as the block; one that dies is logged, and its death is seen by the health check."""
+async def background_tasks(died: Callable[[], None]) -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """Tasks that live as long as the block; one that dies is logged, and ``died`` is called."""
     tasks: set[asyncio.Task[None]] = set()
 
     def ended(task: asyncio.Task[None]) -> None:
         tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("background_task_died", task=task.get_name(), error=error)
+            died()
 
     def spawn(work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=getattr(work, "__qualname__", None))

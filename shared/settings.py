@@ -1,11 +1,12 @@
 """Settings that every service has. Read once from the environment and from files; all faults are told together."""
 
 import enum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 PREFIX = "DESKFACTOR_"
 
@@ -55,22 +56,24 @@ class Settings(BaseSettings):
         return values
 
     @model_validator(mode="after")
-    def _bus_has_an_address(self) -> Self:
-        if self.bus is Transport.RABBITMQ and not self.amqp_urls:
-            raise ValueError("bus rabbitmq needs DESKFACTOR_AMQP_URLS")
+    def _is_consistent(self) -> Self:
+        faults = list(self.faults())
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
-    @model_validator(mode="after")
-    def _nothing_fake_in_production(self) -> Self:
+    def faults(self) -> Iterator[str]:
+        """What is wrong although each setting is well-formed; a service that has more to say goes on from here."""
+        if self.bus is Transport.RABBITMQ and not self.amqp_urls:
+            yield "bus rabbitmq needs DESKFACTOR_AMQP_URLS"
         if self.env is not Environment.PRODUCTION:
-            return self
+            return
         if (self.key_dir / "NOT-FOR-PRODUCTION").exists():
-            raise ValueError("these key rings were made for development: `deskfactor keyring init DIR` makes others")
+            yield "these key rings were made for development: `deskfactor keyring init DIR` makes others"
         if "insecure" in self.database_url.get_secret_value():
-            raise ValueError("the database password is the example's; give it another")
+            yield "the database password is the example's; give it another"
         if any("insecure" in url.get_secret_value() for url in self.amqp_urls):
-            raise ValueError("the broker password is the example's; give it another")
-        return self
+            yield "the broker password is the example's; give it another"
 
 
 S = TypeVar("S", bound=Settings)
@@ -79,11 +82,15 @@ S = TypeVar("S", bound=Settings)
 def load_settings(kind: type[S], **overrides: object) -> S:
     """Read settings of that kind. Raises `ConfigurationError` with all faults at once."""
     secrets_dir = _SecretsDir().secrets_dir
+    if secrets_dir is not None and not secrets_dir.is_dir():
+        raise ConfigurationError(f"{PREFIX}SECRETS_DIR: {secrets_dir} is no folder")
     try:
         return kind(**overrides, **({"_secrets_dir": secrets_dir} if secrets_dir else {}))  # type: ignore[arg-type]
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         raise ConfigurationError("\n".join(_describe(fault["loc"], fault["msg"]) for fault in faults)) from None
+    except SettingsError as error:  # a source that cannot be read; it names the setting, and no value
+        raise ConfigurationError(str(error)) from None
 
 
 class _SecretsDir(BaseSettings):
@@ -94,4 +101,4 @@ class _SecretsDir(BaseSettings):
 
 def _describe(location: tuple[int | str, ...], message: str) -> str:
     name = PREFIX + "_".join(str(part) for part in location).upper() if location else "settings"
-    return f"{name}: {message.removeprefix('Value error, ')}"
+    return "\n".join(f"{name}: {line}" for line in message.removeprefix("Value error, ").splitlines())

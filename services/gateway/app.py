@@ -87,8 +87,9 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
 async def _purge(database: Database) -> bool:
     """Forget events that were handed in a week ago, and answers whose time is over."""
     async with database.transaction(work_queues=True) as conn:
-        await purge_answers(conn)
-        return await purge_events(conn) > 0
+        has_answers = await purge_answers(conn)
+        has_events = await purge_events(conn) > 0
+    return has_answers or has_events
 
 
 SCHEDULE = (Every(dt.timedelta(minutes=5), _purge),)

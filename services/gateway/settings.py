@@ -1,8 +1,9 @@
 """Where the gateway listens, and the address that the world knows it by."""
 
-from typing import Annotated, Self
+from collections.abc import Iterator
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from shared.settings import Environment, Settings
 
@@ -16,10 +17,10 @@ class GatewaySettings(Settings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080  # 0: a free one
     public_url: PublicUrl = "http://127.0.0.1:8080"  # without a slash at the end; signatures of callbacks cover it
 
-    @model_validator(mode="after")
-    def _public_url_is_usable(self) -> Self:
+    def faults(self) -> Iterator[str]:
+        """See `Settings`."""
+        yield from super().faults()
         if self.public_url.endswith("/"):
-            raise ValueError("DESKFACTOR_PUBLIC_URL ends without a slash")
+            yield "DESKFACTOR_PUBLIC_URL ends without a slash"
         if self.env is Environment.PRODUCTION and not self.public_url.startswith("https://"):
-            raise ValueError("DESKFACTOR_PUBLIC_URL is https in production: keys and codes travel over it")
-        return self
+            yield "DESKFACTOR_PUBLIC_URL is https in production: keys and codes travel over it"

@@ -1,11 +1,12 @@
 """The notifier's settings: where mail and SMS are handed in, for live tenants and for sandboxes."""
 
 import enum
+from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from shared.settings import Environment, Settings
 
@@ -52,19 +53,14 @@ class NotifierSettings(Settings):
         """The site on which codes are typed, for the last line of an SMS."""
         return urlsplit(self.public_url).hostname or "localhost"
 
-    @model_validator(mode="after")
-    def _simulators_are_here(self) -> Self:
-        if self.sandbox_smtp_port is None and self.sandbox_twilio_url is None:
-            return self
-        if self.env is Environment.PRODUCTION:
-            raise ValueError("DESKFACTOR_SANDBOX_SMTP_PORT and DESKFACTOR_SANDBOX_TWILIO_URL are for development")
+    def faults(self) -> Iterator[str]:
+        """See `Settings`."""
+        yield from super().faults()
+        has_simulators = self.sandbox_smtp_port is not None or self.sandbox_twilio_url is not None
+        if self.env is Environment.PRODUCTION and has_simulators:
+            yield "DESKFACTOR_SANDBOX_SMTP_PORT and DESKFACTOR_SANDBOX_TWILIO_URL are for development"
         if self.sandbox_twilio_url and not is_loopback(urlsplit(self.sandbox_twilio_url).hostname or ""):
-            raise ValueError("DESKFACTOR_SANDBOX_TWILIO_URL must be on this machine")
-        return self
-
-    @model_validator(mode="after")
-    def _twilio_is_whole(self) -> Self:
+            yield "DESKFACTOR_SANDBOX_TWILIO_URL must be on this machine"
         given = [self.twilio_account_sid, self.twilio_auth_token, self.twilio_sender]
         if any(given) and not all(given):
-            raise ValueError("Twilio needs DESKFACTOR_TWILIO_ACCOUNT_SID, _AUTH_TOKEN and _SENDER")
-        return self
+            yield "Twilio needs DESKFACTOR_TWILIO_ACCOUNT_SID, _AUTH_TOKEN and _SENDER"

@@ -8,6 +8,7 @@ fails closed: `UnknownKey` becomes a 503, never "no second factor".
 import base64
 import binascii
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,15 +87,30 @@ def load_ring(folder: Path, name: str) -> KeyRing:
 def create_rings(folder: Path) -> list[str]:
     """Make those of all rings that are missing, readable by the owner only; returns their names."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = []
-    for name in RING_NAMES:
-        path = folder / f"{name}.json"
-        if path.exists():
-            continue
-        key = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-        part = path.with_suffix(".part")  # renamed when whole: a crash leaves no half ring
-        part.touch(mode=0o600)
-        part.write_text(json.dumps({"active": "k1", "keys": {"k1": key}}) + "\n")
-        part.rename(path)
-        made.append(name)
-    return made
+    return [name for name in RING_NAMES if _create(folder / f"{name}.json")]
+
+
+def _create(path: Path) -> bool:
+    """Make a ring unless it is there; of two who do so at once one succeeds. After a crash it is whole, or not there.
+
+    What was sealed under a key that did not outlive a power cut is lost: hence the wait for the disk.
+    """
+    if path.exists():
+        return False
+    key = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(part, "x", opener=_for_the_owner) as file:
+            file.write(json.dumps({"active": "k1", "keys": {"k1": key}}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(part)
+    except FileExistsError:
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

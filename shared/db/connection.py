@@ -18,7 +18,9 @@ _AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InsufficientResourcesError,  # connections, disk or memory used up
+    asyncpg.PostgresIOError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -32,6 +34,10 @@ _AWAY = (
 
 class StoreUnavailable(Exception):
     """PostgreSQL does not answer, or not in time. Whether a commit under way took place is not known."""
+
+
+class NotCommitted(Exception):
+    """The transaction had failed before its COMMIT, which PostgreSQL then answers by rolling back, without an error."""
 
 
 @contextlib.contextmanager

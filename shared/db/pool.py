@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import asyncpg
 
-from shared.db.connection import Connection, StoreUnavailable, store_errors
+from shared.db.connection import Connection, NotCommitted, StoreUnavailable, store_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,6 +25,13 @@ _SERVER_SETTINGS = {
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "15s",  # a frozen worker's locks are freed
     "timezone": "UTC",
+    # A plan is kept with its connection, and one made while a table was empty would read the whole table once it is
+    # full (200,000 answers: 70 ms a look-up). All that services ask has an index; these make it the only plan.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",  # before PostgreSQL 18 a plan without an alternative looks so dear that it would be compiled
 }
 
 
@@ -62,12 +69,15 @@ class Database:
         """A connection for single statements, each its own transaction. Raises `StoreUnavailable`."""
         with store_errors():
             pool = self._pool or await self._open()
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
-                try:
-                    yield connection
-                except asyncpg.ReadOnlySQLTransactionError:
-                    await pool.expire_connections()  # after a switch-over: these all point at yesterday's primary
-                    raise
+            with _nobody_lets_us_in():
+                connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            try:
+                yield connection
+            except asyncpg.ReadOnlySQLTransactionError:
+                await pool.expire_connections()  # after a switch-over: these all point at yesterday's primary
+                raise
+            finally:
+                await pool.release(connection)
 
     @contextlib.asynccontextmanager
     async def transaction(
@@ -76,7 +86,8 @@ class Database:
         """``BEGIN``, name the tenants, ``COMMIT``; ``ROLLBACK`` on any exception.
 
         ``work_queues``: also see the rows of every tenant in the tables that are queues of work (due timers, leased
-        deliveries, unpublished messages). Raises `StoreUnavailable`, also when the outcome of the commit is not known.
+        deliveries, unpublished messages). Raises `StoreUnavailable`, also when the outcome of the commit is not known,
+        and `NotCommitted` when the block swallowed an error of the database.
         """
         visible = "{" + ",".join(str(UUID(bytes=tenant.bytes)) for tenant in tenants) + "}"
         begin = f"BEGIN; SET LOCAL deskfactor.tenants = '{visible}'"
@@ -91,7 +102,8 @@ class Database:
                     with contextlib.suppress(*_LOST):
                         await connection.execute("ROLLBACK")
                 raise
-            await connection.execute("COMMIT")
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise NotCommitted
 
     async def dedicated(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A connection of its own, outside the pool; the caller closes it. Raises `StoreUnavailable`."""
@@ -128,14 +140,15 @@ class Database:
                     command_timeout=COMMAND_TIMEOUT,
                     server_settings=self._settings,
                     init=_speak_json,
-                    reset=_keep,
+                    reset=_clean,
                 )
         return self._pool
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            self._dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT, server_settings=self._settings
-        )
+        with _nobody_lets_us_in():
+            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                self._dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT, server_settings=self._settings
+            )
         await _speak_json(connection)
         return connection
 
@@ -147,8 +160,24 @@ async def _speak_json(connection: Connection) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
-async def _keep(_connection: Connection) -> None:
-    """Nothing to reset: settings are made with ``SET LOCAL`` only. Saves a round trip a transaction."""
+async def _clean(connection: Connection) -> None:
+    """Settings are made with ``SET LOCAL`` only, so there is a round trip to save, unless a rollback was cut short:
+    whoever came next would act for the tenants of that transaction.
+    """
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def _nobody_lets_us_in() -> Iterator[None]:
+    """While connecting every refusal is an outage: the role or database is not there yet, a password is being changed.
+
+    Taken for a fault of the message at hand it would use up its attempts.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise StoreUnavailable(type(error).__name__) from error
 
 
 async def wait_until_up(database: Database, *, every: float = 0.25) -> None:

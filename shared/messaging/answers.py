@@ -15,6 +15,10 @@ ANSWER_LIFETIME = dt.timedelta(hours=24)
 SECRET_LIFETIME = dt.timedelta(minutes=10)  # of an answer that holds a secret; afterwards 409 `already_answered`
 
 
+class AnsweredMeanwhile(Exception):
+    """Another request with the same key was faster; its answer is the answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
     """An answer as it was given, sealed to the gateway; `reply` is None once its secret's time is over."""
@@ -47,11 +51,19 @@ async def load_answers(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) 
 
 
 async def insert_answers(conn: Connection, answers: Sequence[StoredAnswer]) -> None:
-    """Store answers with the decisions that they tell. `UniqueViolation`: another request was faster; start again."""
-    await conn.execute(
+    """Store answers with the decisions that they tell; each key once. A row whose time is over gives way.
+
+    Raises `AnsweredMeanwhile`: the transaction rolls back and starts again.
+    """
+    stored = await conn.fetch(
         """
         INSERT INTO bus.answers AS a (tenant_id, scope, key, fingerprint, reply, holds_secret)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::boolean[])
+            ON CONFLICT (tenant_id, scope, key) DO UPDATE
+           SET fingerprint = excluded.fingerprint, reply = excluded.reply, holds_secret = excluded.holds_secret,
+               answered_at = now()
+         WHERE a.answered_at < now() - $7::interval
+        RETURNING true
         """,
         [answer.tenant_id for answer in answers],
         [answer.scope for answer in answers],
@@ -59,24 +71,41 @@ async def insert_answers(conn: Connection, answers: Sequence[StoredAnswer]) -> N
         [answer.fingerprint for answer in answers],
         [answer.reply for answer in answers],
         [answer.holds_secret for answer in answers],
+        ANSWER_LIFETIME,
     )
+    if len(stored) < len(answers):
+        raise AnsweredMeanwhile
 
 
-async def purge_answers(conn: Connection, *, limit: int = 5_000) -> int:
-    """Delete answers whose time is over and blank the secrets of younger ones; returns how many were deleted."""
-    await conn.execute(
+async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:
+    """Delete answers whose time is over and blank the secrets of younger ones; whether there may be more to do."""
+    blanked = await conn.execute(
         """
-        UPDATE bus.answers SET reply = ''::bytea
-         WHERE holds_secret AND reply <> ''::bytea AND answered_at < now() - $1::interval
+        WITH due AS MATERIALIZED (
+          SELECT tenant_id, scope, key FROM bus.answers
+           WHERE holds_secret AND reply <> ''::bytea AND answered_at < now() - $1::interval
+           ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE bus.answers AS a SET reply = ''::bytea FROM due
+         WHERE (a.tenant_id, a.scope, a.key) = (due.tenant_id, due.scope, due.key)
         """,
         SECRET_LIFETIME,
+        limit,
     )
-    status = await conn.execute(
+    deleted = await conn.execute(
         """
-        DELETE FROM bus.answers
-         WHERE ctid = ANY (ARRAY(SELECT ctid FROM bus.answers WHERE answered_at < now() - $1::interval LIMIT $2))
+        WITH due AS MATERIALIZED (
+          SELECT tenant_id, scope, key FROM bus.answers
+           WHERE answered_at < now() - $1::interval ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )
+        DELETE FROM bus.answers AS a USING due
+         WHERE (a.tenant_id, a.scope, a.key) = (due.tenant_id, due.scope, due.key)
         """,
         ANSWER_LIFETIME,
         limit,
     )
-    return int(status.split()[-1])
+    return limit in (_rows(blanked), _rows(deleted))
+
+
+def _rows(status: str) -> int:
+    return int(status.rsplit(maxsplit=1)[-1])

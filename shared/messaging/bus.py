@@ -106,6 +106,10 @@ class Bus(Protocol):
         """Hand over all of `batch` at once; one outcome each, in order. Raises nothing but `CancelledError`."""
         ...
 
+    def destination(self, exchange: Exchange, routing_key: str) -> str:
+        """A name for where such a message goes: what has the same gets stuck together, what has another does not."""
+        ...
+
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
         """Send to a request lane and wait for the reply until ``outgoing.expires_at`` (required).
 
@@ -126,7 +130,7 @@ class Bus(Protocol):
         ...
 
     def is_up(self) -> bool:
-        """Whether messages can be handed over right now, as far as known."""
+        """Whether commands and requests can be handed over right now, as far as known."""
         ...
 
     def is_consuming(self) -> bool:

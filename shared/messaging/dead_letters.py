@@ -1,14 +1,23 @@
 """Messages that died are parked in PostgreSQL, where a person finds them; replay puts them back with the same id."""
 
+import re
 from collections.abc import Sequence
 
-from shared.contracts.codec import UndecodableMessage, decode
+import structlog
+
+from shared.contracts.codec import MAX_BYTES, UndecodableMessage, decode
 from shared.contracts.envelope import Envelope, Message
 from shared.db.connection import Connection, StoreUnavailable
 from shared.db.pool import Database, wait_until_up
-from shared.messaging.bus import Ack, Disposition, Exchange, Incoming
-from shared.messaging.outbox import OutboxRow, insert_messages
+from shared.messaging.bus import Ack, Disposition, Exchange, Incoming, Retry
+from shared.messaging.outbox import OutboxRow, insert_again
 from shared.observability.metrics import DEAD_LETTERS
+
+log = structlog.get_logger()
+
+WAITS = 5  # for a database that is away; each ends when it answers again
+REASON_LENGTH = 100
+_NOT_OF_A_WORD = re.compile(r"[^\w.:-]", re.ASCII)
 
 
 class Parker:
@@ -19,16 +28,26 @@ class Parker:
 
     async def receive(self, batch: Sequence[Incoming]) -> list[Disposition]:
         """Park all of them; holds them while the database is away. Parking twice is parking once."""
-        while True:
-            try:
-                async with self._database.connection() as conn:
-                    await park_letters(conn, batch)
-                break
-            except StoreUnavailable:
-                await wait_until_up(self._database)
+        try:
+            await self._park(batch)
+        except Exception as error:  # noqa: BLE001 - one that the table does not take keeps no other from it
+            log.error("letters_not_parked", lane=batch[0].lane, size=len(batch), error=error)
+            if len(batch) == 1:
+                return [Retry("not_parked")]
+            return [disposition for letter in batch for disposition in await self.receive([letter])]
         for letter in batch:
             DEAD_LETTERS.labels(lane=letter.lane).inc()
         return [Ack() for _ in batch]
+
+    async def _park(self, batch: Sequence[Incoming]) -> None:
+        for _ in range(WAITS):
+            try:
+                async with self._database.connection() as conn:
+                    await park_letters(conn, batch)
+                return
+            except StoreUnavailable:
+                await wait_until_up(self._database)
+        raise StoreUnavailable  # it answers, and yet could not do this
 
 
 async def park_letters(conn: Connection, letters: Sequence[Incoming]) -> None:
@@ -49,11 +68,11 @@ async def park_letters(conn: Connection, letters: Sequence[Incoming]) -> None:
         """,
         [letter.message_id for letter in letters],
         [letter.lane for letter in letters],
-        [letter.dead_reason or "unknown" for letter in letters],
+        [_machine_word(letter.dead_reason or "unknown") for letter in letters],
         [envelope.data.type if envelope else None for envelope in known],
         [envelope.tenant_id if envelope else None for envelope in known],
         [letter.attempt for letter in letters],
-        [letter.body for letter in letters],
+        [letter.body[:MAX_BYTES] for letter in letters],  # more is no message of ours, and no replay would make it one
         [letter.first_seen_at for letter in letters],
     )
 
@@ -81,9 +100,13 @@ async def replay_letter(conn: Connection, lane: str, message_id: str) -> bool:
         routing_key=lane,
         body=row["body"],
     )
-    await conn.execute("DELETE FROM bus.outbox WHERE message_id = $1", row["message_id"])
-    await insert_messages(conn, [outgoing])
+    await insert_again(conn, outgoing)
     return True
+
+
+def _machine_word(reason: str) -> str:
+    """A reason as we give them. Whoever can publish could have written another: with a NUL, which no text takes."""
+    return _NOT_OF_A_WORD.sub("?", reason)[:REASON_LENGTH]
 
 
 def _envelope(letter: Incoming) -> Envelope[Message] | None:

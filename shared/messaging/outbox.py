@@ -1,11 +1,18 @@
 """Messages that leave with a commit, and what a crash left over."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from shared.db.connection import Connection
 from shared.messaging.bus import Exchange, Outgoing
+
+FIRST_PAUSE = dt.timedelta(seconds=5)  # after a publish that was not confirmed; doubled each time
+LONGEST_PAUSE = dt.timedelta(seconds=30)
+
+RowKey = tuple[UUID, str]
+"""A row's primary key: message id and routing key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +24,11 @@ class OutboxRow:
     exchange: Exchange
     routing_key: str
     body: bytes = field(repr=False)
+
+    @property
+    def key(self) -> RowKey:
+        """What the row is found by."""
+        return self.message_id, self.routing_key
 
     def outgoing(self) -> Outgoing:
         """The row as the transport takes it."""
@@ -40,41 +52,79 @@ async def insert_messages(conn: Connection, rows: Sequence[OutboxRow]) -> None:
     )
 
 
-async def mark_published(conn: Connection, message_ids: Sequence[UUID]) -> None:
-    """The transport has confirmed these; a row deleted meanwhile is no error."""
+async def insert_again(conn: Connection, row: OutboxRow) -> None:
+    """Say a message once more, by the same way or another; what is still to be said by it is said once."""
     await conn.execute(
-        "UPDATE bus.outbox SET published_at = now() WHERE message_id = ANY ($1::uuid[]) AND published_at IS NULL",
-        list(message_ids),
+        """
+        INSERT INTO bus.outbox (message_id, tenant_id, exchange, routing_key, body, sweep_at)
+        VALUES ($1, $2, $3, $4, $5, now())
+            ON CONFLICT (message_id, routing_key) DO UPDATE
+           SET body = excluded.body, published_at = NULL, sweep_at = now(), attempts = 0, last_outcome = NULL
+        """,
+        row.message_id,
+        row.tenant_id,
+        row.exchange.value,
+        row.routing_key,
+        row.body,
     )
 
 
-async def mark_failed(conn: Connection, failures: Sequence[tuple[UUID, str]]) -> None:
-    """Count an attempt that was not confirmed, with its outcome, for the person who looks."""
+async def mark_published(conn: Connection, keys: Sequence[RowKey]) -> None:
+    """The transport has confirmed these; a row deleted meanwhile is no error."""
+    await conn.execute(
+        """
+        UPDATE bus.outbox AS o SET published_at = now()
+          FROM unnest($1::uuid[], $2::text[]) AS done (message_id, routing_key)
+         WHERE o.message_id = done.message_id AND o.routing_key = done.routing_key AND o.published_at IS NULL
+        """,
+        [message_id for message_id, _ in keys],
+        [routing_key for _, routing_key in keys],
+    )
+
+
+async def mark_failed(conn: Connection, failures: Sequence[tuple[RowKey, str]]) -> None:
+    """Count an attempt that was not confirmed, with its outcome for the person who looks; it comes again later."""
     await conn.execute(
         """
         UPDATE bus.outbox AS o
-           SET attempts = o.attempts + 1, last_outcome = f.outcome
-          FROM unnest($1::uuid[], $2::text[]) AS f (message_id, outcome)
-         WHERE o.message_id = f.message_id AND o.published_at IS NULL
+           SET attempts = o.attempts + 1, last_outcome = f.outcome,
+               sweep_at = now() + least($4::interval * 2 ^ least(o.attempts, 16), $5::interval)
+          FROM unnest($1::uuid[], $2::text[], $3::text[]) AS f (message_id, routing_key, outcome)
+         WHERE o.message_id = f.message_id AND o.routing_key = f.routing_key AND o.published_at IS NULL
         """,
-        [message_id for message_id, _ in failures],
+        [message_id for (message_id, _), _ in failures],
+        [routing_key for (_, routing_key), _ in failures],
         [outcome for _, outcome in failures],
+        FIRST_PAUSE,
+        LONGEST_PAUSE,
     )
 
 
-async def claim_leftovers(conn: Connection, *, older_than_seconds: float, limit: int) -> list[OutboxRow]:
-    """Unpublished rows that their own process should have published long ago, locked until the transaction ends."""
+async def claim_leftovers(
+    conn: Connection, *, lease: dt.timedelta, limit: int, early: dt.timedelta = dt.timedelta()
+) -> list[OutboxRow]:
+    """Unpublished rows that are in nobody's hands, longest waiting first. For ``lease`` they are in the caller's.
+
+    ``early``: take those too that are to be left alone for so long.
+    """
     rows = await conn.fetch(
         """
-        SELECT message_id, tenant_id, exchange, routing_key, body
-          FROM bus.outbox
-         WHERE published_at IS NULL AND created_at < now() - make_interval(secs => $1)
-         ORDER BY message_id
-         LIMIT $2
-           FOR UPDATE SKIP LOCKED
+        WITH due AS MATERIALIZED (
+          SELECT message_id, routing_key
+            FROM bus.outbox
+           WHERE published_at IS NULL AND sweep_at <= now() + $3::interval
+           ORDER BY sweep_at
+           LIMIT $1
+             FOR UPDATE SKIP LOCKED
+        )
+        UPDATE bus.outbox AS o SET sweep_at = now() + $2::interval
+          FROM due
+         WHERE o.message_id = due.message_id AND o.routing_key = due.routing_key
+        RETURNING o.message_id, o.tenant_id, o.exchange, o.routing_key, o.body
         """,
-        older_than_seconds,
         limit,
+        lease,
+        early,
     )
     return [
         OutboxRow(

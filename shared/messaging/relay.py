@@ -1,7 +1,7 @@
 """Publishes what was committed: right after the commit, and, by a sweep, what a crash left over."""
 
 import asyncio
-import contextlib
+import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,89 +10,109 @@ import structlog
 from shared.db.connection import StoreUnavailable
 from shared.db.pool import Database
 from shared.messaging.bus import Bus, PublishOutcome
-from shared.messaging.outbox import OutboxRow, claim_leftovers, insert_messages, mark_failed, mark_published
-from shared.observability.metrics import OUTBOX_PUBLISHED
+from shared.messaging.journal import Journal
+from shared.messaging.outbox import OutboxRow, RowKey, claim_leftovers, insert_messages
+from shared.messaging.outlet import Outlet
 
 log = structlog.get_logger()
 
 SWEEP_EVERY = 1.0  # seconds
-LEFTOVER_AFTER = 5.0  # seconds; younger rows are in the hands of the process that wrote them
+LEFTOVER_AFTER = 5.0  # seconds; the column's default: younger rows are in the hands of the process that wrote them
 SWEEP_BATCH = 200
-QUEUE_LENGTH = 10_000  # rows waiting in memory; more stay in the table for the sweep
+SWEEP_ROUNDS = 10  # batches a sweep takes at most: a backlog that nobody can publish shall not keep the database busy
+LEASE = dt.timedelta(seconds=15)  # of a leftover: longer than it may wait in an outlet and a publish may take
+SETTLE_PAUSE = 0.05  # seconds between two batches of one sweep, for the outlets to make room
 
 
 class Relay:
-    """One a process. `hand_over` never waits: what finds no place here is found by the sweep."""
+    """One a process. `hand_over` never waits: what finds no place here is found by the sweep.
+
+    A row is in one of three hands: in this process's, until it is published and marked; leased by a sweep; or nobody's,
+    which is what a crash makes of it. Published twice it counts once: each consumer's inbox knows its id.
+    """
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
-        self._fresh: asyncio.Queue[OutboxRow] = asyncio.Queue(QUEUE_LENGTH)
+        self._outlets: dict[str, Outlet] = {}
+        self._journal = Journal(database, self._forget)
+        self._in_hand: set[RowKey] = set()
+        self._tasks: asyncio.TaskGroup | None = None
 
     def hand_over(self, rows: Sequence[OutboxRow]) -> None:
         """Take rows that have just been committed."""
-        with contextlib.suppress(asyncio.QueueFull):
-            for row in rows:
-                self._fresh.put_nowait(row)
+        for row in rows:
+            self._take(row)
 
     async def run(self) -> None:
         """Publish until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._publish_fresh())
-            tasks.create_task(self._sweep())
+            self._tasks = tasks
+            try:
+                for outlet in self._outlets.values():
+                    tasks.create_task(outlet.run())
+                tasks.create_task(self._journal.run())
+                await self._sweep()
+            finally:
+                self._tasks = None
 
     async def drain(self) -> None:
-        """Publish what is waiting in memory; for the end of a process."""
-        while not self._fresh.empty():
-            await self._publish(self._take())
+        """Publish what is waiting in memory, and mark it; for the end of a process."""
+        await asyncio.gather(*(outlet.flush() for outlet in self._outlets.values()))
+        await self._journal.flush()
 
-    async def _publish_fresh(self) -> None:
-        while True:
-            first = await self._fresh.get()
-            await self._publish([first, *self._take()])
-
-    def _take(self) -> list[OutboxRow]:
-        count = min(self._fresh.qsize(), SWEEP_BATCH)
-        return [self._fresh.get_nowait() for _ in range(count)]
-
-    async def _publish(self, rows: Sequence[OutboxRow]) -> None:
-        """Publish and mark. A crash between the two publishes again: the inbox of each consumer absorbs it."""
-        confirmed = await self._send(rows)
-        try:
-            async with self._database.connection() as conn:
-                await mark_published(conn, confirmed)
-        except StoreUnavailable:
-            log.warning("outbox_not_marked", rows=len(confirmed))
-
-    async def _send(self, rows: Sequence[OutboxRow]) -> list[UUID]:
-        outcomes = await self._bus.publish([row.outgoing() for row in rows])
-        for outcome in outcomes:
-            OUTBOX_PUBLISHED.labels(outcome=outcome.value).inc()
-        return [
-            row.message_id for row, outcome in zip(rows, outcomes, strict=True) if outcome is PublishOutcome.CONFIRMED
-        ]
+    async def sweep_once(self, *, older_than_seconds: float = LEFTOVER_AFTER) -> int:
+        """Publish and mark a batch of leftovers; returns how many were found."""
+        found = await self._claim(early=dt.timedelta(seconds=LEFTOVER_AFTER - older_than_seconds))
+        await self.drain()
+        return found
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            with contextlib.suppress(StoreUnavailable):
-                while await self.sweep_once() == SWEEP_BATCH:
-                    pass
+            try:
+                for _ in range(SWEEP_ROUNDS):
+                    if not self._bus.is_up() or await self._claim() < SWEEP_BATCH:
+                        break
+                    await asyncio.sleep(SETTLE_PAUSE)
+            except StoreUnavailable:
+                pass
+            except Exception as error:  # noqa: BLE001 - the rows are still there
+                log.error("sweep_failed", error=error)
 
-    async def sweep_once(self, *, older_than_seconds: float = LEFTOVER_AFTER) -> int:
-        """Publish up to a batch of leftovers; returns how many were confirmed. Their rows are locked meanwhile."""
-        async with self._database.transaction(work_queues=True) as conn:
-            rows = await claim_leftovers(conn, older_than_seconds=older_than_seconds, limit=SWEEP_BATCH)
-            if not rows:
-                return 0
-            confirmed = set(await self._send(rows))
-            await mark_published(conn, list(confirmed))
-            failed = [(row.message_id, "not_confirmed") for row in rows if row.message_id not in confirmed]
-            if failed:
-                await mark_failed(conn, failed)
-        if failed:
-            log.warning("outbox_leftovers", confirmed=len(confirmed), failed=len(failed))
-        return len(confirmed)
+    async def _claim(self, *, early: dt.timedelta = dt.timedelta()) -> int:
+        async with self._database.transaction() as conn:
+            rows = await claim_leftovers(conn, lease=LEASE, limit=SWEEP_BATCH, early=early)
+        if rows:
+            log.info("outbox_leftovers", rows=len(rows))
+        for row in rows:
+            self._take(row)
+        return len(rows)
+
+    def _take(self, row: OutboxRow) -> None:
+        """Into the outlet of its destination; where there is no room, or it is there already, nothing happens."""
+        outlet = self._outlet(self._bus.destination(row.exchange, row.routing_key))
+        if row.key not in self._in_hand and outlet.room():
+            self._in_hand.add(row.key)
+            outlet.put(row)
+
+    def _outlet(self, destination: str) -> Outlet:
+        outlet = self._outlets.get(destination)
+        if outlet is None:
+            outlet = self._outlets[destination] = Outlet(self._bus, self._settle)
+            if self._tasks is not None:
+                self._tasks.create_task(outlet.run())
+        return outlet
+
+    def _settle(self, rows: Sequence[OutboxRow], outcomes: Sequence[PublishOutcome | None]) -> None:
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if outcome is None:
+                self._in_hand.discard(row.key)
+            else:
+                self._journal.note(row.key, outcome)
+
+    def _forget(self, keys: Sequence[RowKey]) -> None:
+        self._in_hand.difference_update(keys)
 
 
 async def publish_now(database: Database, relay: Relay, rows: Sequence[OutboxRow], tenants: Sequence[UUID]) -> None:

@@ -12,8 +12,7 @@ from shared.contracts.envelope import Envelope, Event, begin
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import RequestKey
 from shared.crypto.sealing import open_bytes, reply_place, seal_bytes
-from shared.db.connection import UniqueViolation
-from shared.messaging.answers import StoredAnswer, insert_answers, load_answers
+from shared.messaging.answers import AnsweredMeanwhile, StoredAnswer, insert_answers, load_answers
 from shared.messaging.outbox import insert_messages
 from shared.messaging.unit_of_work import UnitOfWork, outbox_row
 
@@ -53,7 +52,7 @@ async def once(call: Call[Any, Any], decide: Callable[[UnitOfWork], Awaitable[Ou
     assert key is not None
     try:
         return await _once(call, key, decide)
-    except UniqueViolation:
+    except AnsweredMeanwhile:
         return await _once(call, key, decide)
 
 

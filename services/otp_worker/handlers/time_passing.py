@@ -13,7 +13,6 @@ from shared.messaging.outcome import Done, Outcome
 from shared.messaging.unit_of_work import UnitOfWork, outbox_row
 
 BATCH = 500
-_PURGED_AT_ONCE = 5_000
 
 
 async def expire(deps: Deps) -> bool:
@@ -37,7 +36,7 @@ async def note_clock_move(_: Envelope[ClockMoved], uow: UnitOfWork, __: Deps) ->
 async def purge(deps: Deps) -> bool:
     """Forget answers whose time is over; whether there may be more."""
     async with deps.database.transaction(work_queues=True) as conn:
-        return await purge_answers(conn, limit=_PURGED_AT_ONCE) == _PURGED_AT_ONCE
+        return await purge_answers(conn)
 
 
 async def make_room(deps: Deps) -> bool:

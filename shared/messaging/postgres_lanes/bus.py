@@ -109,6 +109,11 @@ class PostgresLanes:
                 outcomes.append(stored if lanes else PublishOutcome.UNROUTABLE)
         return outcomes
 
+    def destination(self, exchange: Exchange, routing_key: str) -> str:
+        """See `Bus`. One table takes all."""
+        del exchange, routing_key
+        return "bus.lane_messages"
+
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
         """See `Bus`."""
         if not self.is_up():

@@ -2,12 +2,13 @@
 
 import asyncio
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from shared.messaging.bus import Outgoing, PublishOutcome, Receive
+from shared.messaging.bus import Exchange, Outgoing, PublishOutcome, Receive
 from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.declare import ensure
 from shared.messaging.rabbitmq.envelope import outgoing_parcel
@@ -18,7 +19,7 @@ from shared.messaging.rabbitmq.parts import all_parts, exchange_parts
 from shared.messaging.rabbitmq.requester import Requester
 from shared.messaging.rabbitmq.sender import Sender
 from shared.messaging.rabbitmq.session import LinkLost, link_errors
-from shared.messaging.topology import LANES, RETRY_DELAYS, Lane
+from shared.messaging.topology import LANES, RETRY_DELAYS, Lane, matches
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
 
 DRAIN_TIMEOUT = 25.0  # seconds for work in hand at the end; an orchestrator kills after 30
 CANCEL_TIMEOUT = 2.0  # seconds for a handler that did not end to roll back
+KNOWN_KEYS = 1_000  # routing keys whose destinations are kept in memory
 
 log = structlog.get_logger()
 
 
 class RabbitBus:
-    """Three links, to publish, to consume and to request: an alarm that stops publishers must not stop consumers."""
+    """Links to send commands, to send events, to request and to consume.
+
+    An alarm that stops publishers must not stop consumers. And a broker stops reading from a connection of which some
+    hundred messages wait for a queue without a leader: events all go to the audit log's queue, commands to others.
+    """
 
     def __init__(
         self,
@@ -46,17 +52,19 @@ class RabbitBus:
         self._lanes = tuple(lanes)
         self._parts = tuple(all_parts(lanes, retry_delays))
         self._retry_delays = tuple(retry_delays)
-        self._sender = Sender(urls, name=f"{name} publish", needs=self._parts, heartbeat=HEARTBEAT)
+        self._commands = Sender(urls, name=f"{name} commands", needs=self._parts, heartbeat=HEARTBEAT)
+        self._events = Sender(urls, name=f"{name} events", needs=self._parts, heartbeat=HEARTBEAT)
         self._requester = Requester(urls, name=f"{name} request", needs=tuple(exchange_parts(retry_delays)))
         self._consuming = Link(urls, name=f"{name} consume", build=self._attach_all, heartbeat=HEARTBEAT)
         self._feeds: list[Feed] = []
         self._attaching = asyncio.Lock()
+        self._destination_of = functools.lru_cache(KNOWN_KEYS)(self._find_destination)
 
     async def __aenter__(self) -> Self:
         """Start to connect, and wait until the first attempt has ended. A broker that is down is no error here."""
-        self._sender.link.start()
-        self._requester.link.start()
-        await asyncio.gather(self._sender.link.wait_tried(), self._requester.link.wait_tried())
+        for link in self._sending:
+            link.start()
+        await asyncio.gather(*(link.wait_tried() for link in self._sending))
         return self
 
     async def __aexit__(
@@ -65,11 +73,15 @@ class RabbitBus:
         try:
             await self.stop_consuming()
         finally:
-            await asyncio.gather(self._sender.link.close(), self._requester.link.close())
+            await asyncio.gather(*(link.close() for link in self._sending))
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
-        """See `Bus.publish`. With the link down or blocked all are `REFUSED` at once."""
-        return await self._sender.send_all([outgoing_parcel(each) for each in batch])
+        """See `Bus.publish`. With its link down or blocked a message is `REFUSED` at once."""
+        return await asyncio.gather(*(self._sender_of(each).send(outgoing_parcel(each)) for each in batch))
+
+    def destination(self, exchange: Exchange, routing_key: str) -> str:
+        """See `Bus`. The lanes that take it: the broker confirms when the queues of all of them have it."""
+        return self._destination_of(exchange, routing_key)
 
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
         """See `Bus.request`."""
@@ -80,7 +92,7 @@ class RabbitBus:
         if lane.is_request:  # answered on the link that asks: events to a stuck queue hold the other one's channel up
             await self._add(Feed(names.queue_of(lane), lane, RequestHandling(receive, self._requester.sender).handle))
             return
-        work = WorkHandling(lane, receive, self._sender, self._retry_delays)
+        work = WorkHandling(lane, receive, self._commands, self._retry_delays)
         await self._add(Feed(names.queue_of(lane), lane, work.handle))
         await self._add(Feed(names.solo_queue_of(lane), lane, work.handle_alone, workers=1, batch=1))
 
@@ -101,12 +113,33 @@ class RabbitBus:
             await self._consuming.close()
 
     def is_up(self) -> bool:
-        """Whether the links to publish and to request stand and are not blocked."""
-        return self._sender.link.is_up() and self._requester.link.is_up()
+        """Whether the links for commands and requests stand and are not blocked. Events can wait in the outbox."""
+        return self._commands.link.is_up() and self._requester.link.is_up()
 
     def is_consuming(self) -> bool:
         """Whether every feed has its consumer; true without any."""
         return not self._feeds or (self._consuming.is_up() and all(feed.is_attached() for feed in self._feeds))
+
+    @property
+    def _sending(self) -> tuple[Link, Link, Link]:
+        return self._commands.link, self._events.link, self._requester.link
+
+    def _sender_of(self, outgoing: Outgoing) -> Sender:
+        match outgoing.exchange:
+            case Exchange.COMMANDS:
+                return self._commands
+            case Exchange.EVENTS:
+                return self._events
+
+    def _find_destination(self, exchange: Exchange, routing_key: str) -> str:
+        match exchange:
+            case Exchange.COMMANDS:
+                return routing_key
+            case Exchange.EVENTS:
+                takers = (
+                    lane.name for lane in self._lanes if any(matches(pattern, routing_key) for pattern in lane.binds)
+                )
+                return f"{exchange} {' '.join(sorted(takers))}"
 
     async def _add(self, feed: Feed) -> None:
         if feed.lane not in self._lanes:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiormq.abc import DeliveredMessage
 
 TRANSIENT, PERSISTENT = 1, 2  # AMQP's delivery modes
+MOST_ATTEMPTS = 1_000  # far beyond any ladder; a stranger's header may say more than a column holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def read(message: "DeliveredMessage", *, lane: str, is_dead: bool) -> Incoming:
         lane=lane,
         message_id=_identity(properties.message_id, message.body),
         body=message.body,
-        attempt=attempt if isinstance(attempt, int) and attempt > 0 else 0,
+        attempt=attempt if isinstance(attempt, int) and 0 < attempt < MOST_ATTEMPTS else 0,
         expires_at=_instant(headers.get(names.EXPIRES_AT)),
         wants_reply=bool(properties.reply_to),
         first_seen_at=_instant(headers.get(names.FIRST_SEEN)) or host_now(),
@@ -124,14 +125,14 @@ def _identity(message_id: str | None, body: bytes) -> UUID:
 
 
 def _instant(value: object) -> dt.datetime | None:
-    """An ISO 8601 instant with its offset; anything else counts as absent."""
+    """An ISO 8601 instant with its offset; anything else, and what UTC has no year for, counts as absent."""
     if not isinstance(value, str):
         return None
     try:
         instant = dt.datetime.fromisoformat(value)
-    except ValueError:
+        return instant.astimezone(dt.UTC) if instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo is not None else None
 
 
 def _dead_reason(headers: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiormq.exceptions import DeliveryError, PublishError
 
+from shared.clock import monotonic
 from shared.messaging.bus import PublishOutcome
 from shared.messaging.rabbitmq.declare import ensure
 from shared.messaging.rabbitmq.envelope import Parcel
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from shared.messaging.rabbitmq.session import Session
 
 CONFIRM_TIMEOUT = 10.0  # seconds; a frozen leader of a quorum queue is replaced within 6.6
-UNKNOWN_IN_A_ROW = 3  # then the connection is taken for dead, whatever its heartbeats say
+UNKNOWN_IN_A_ROW = 3  # with no word on any other meanwhile: the connection is taken for dead, whatever it says itself
 
 log = structlog.get_logger()
 
@@ -53,11 +54,8 @@ class Sender:
         self._prepare = prepare
         self._line: Line | None = None
         self._unknown = 0
+        self._heard_at = -CONFIRM_TIMEOUT
         self._in_flight: dict[str, asyncio.Future[None]] = {}
-
-    async def send_all(self, parcels: Sequence[Parcel]) -> list[PublishOutcome]:
-        """All at once, one outcome each, in order."""
-        return await asyncio.gather(*(self.send(parcel) for parcel in parcels))
 
     async def send(self, parcel: Parcel, *, timeout: float = CONFIRM_TIMEOUT) -> PublishOutcome:
         """Hand one message over and wait for the broker's word, at most ``timeout`` seconds.
@@ -69,7 +67,7 @@ class Sender:
             if line is None or line.session.is_over() or line.session.is_blocked():
                 return PublishOutcome.REFUSED
             outcome = await _publish(line.channel, parcel, timeout)
-        self._judge(line, outcome)
+        self._judge(line, outcome, timeout)
         return outcome
 
     async def _build(self, session: "Session") -> None:
@@ -94,9 +92,14 @@ class Sender:
             del self._in_flight[message_id]
             turn.set_result(None)
 
-    def _judge(self, line: Line, outcome: PublishOutcome) -> None:
-        self._unknown = self._unknown + 1 if outcome is PublishOutcome.UNKNOWN else 0
-        if self._unknown >= UNKNOWN_IN_A_ROW:
+    def _judge(self, line: Line, outcome: PublishOutcome, timeout: float) -> None:
+        """One queue without a leader says nothing either, but then there is word of others."""
+        now = monotonic()
+        if outcome is not PublishOutcome.UNKNOWN:
+            self._unknown, self._heard_at = 0, now
+            return
+        self._unknown += 1
+        if self._unknown >= UNKNOWN_IN_A_ROW and now - self._heard_at > timeout:
             self._unknown = 0
             line.session.end("no word on three publishes in a row")
 
