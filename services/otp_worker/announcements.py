@@ -8,9 +8,10 @@ from services.otp_worker.domain.challenge import Challenge, Failure
 from services.otp_worker.domain.expiry import ExpiredChallenge, ExpiredFactor
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.login import LoginVerdict
+from services.otp_worker.domain.trusted_device import TrustedDevice
 from shared.contracts import events
 from shared.contracts.commands import ProveMailbox
-from shared.contracts.envelope import Envelope, Message, N, begin
+from shared.contracts.envelope import Envelope, Event, Message, N, begin
 from shared.contracts.notifications import Notification
 from shared.contracts.types import (
     SYSTEM,
@@ -158,17 +159,17 @@ def factor_notice(
     )
 
 
+def device_trusted(cause: Cause, account: Account, factors: Sequence[Factor], device: TrustedDevice) -> Said:
+    """A browser that is asked for no code from now on: its owner should know it."""
+    added = events.TrustedDeviceAdded(device_id=device.id, expires_at=device.expires_at)
+    params = {"device_name": device.name, "trusted_until": device.expires_at}
+    return [say(cause, account, added), *notice(cause, account, factors, Notification.TRUSTED_DEVICE_ADDED, **params)]
+
+
 def challenges_expired(expired: Iterable[ExpiredChallenge]) -> Said:
-    """Challenges that ended by time, which nobody caused."""
+    """Challenges that ended by time."""
     return [
-        begin(
-            events.ChallengeExpired(challenge_id=each.challenge_id, purpose=each.purpose),
-            tenant_id=each.tenant_id,
-            account_id=each.account_id,
-            actor=SYSTEM,
-            source=SOURCE,
-            at=each.at,
-        )
+        _by_time(each, events.ChallengeExpired(challenge_id=each.challenge_id, purpose=each.purpose))
         for each in expired
     ]
 
@@ -176,16 +177,13 @@ def challenges_expired(expired: Iterable[ExpiredChallenge]) -> Said:
 def factors_expired(expired: Iterable[ExpiredFactor]) -> Said:
     """Pending factors that ended by time."""
     return [
-        begin(
-            events.FactorExpired(factor_id=each.factor_id, factor_type=each.factor_type),
-            tenant_id=each.tenant_id,
-            account_id=each.account_id,
-            actor=SYSTEM,
-            source=SOURCE,
-            at=each.at,
-        )
-        for each in expired
+        _by_time(each, events.FactorExpired(factor_id=each.factor_id, factor_type=each.factor_type)) for each in expired
     ]
+
+
+def _by_time(each: ExpiredChallenge | ExpiredFactor, event: Event) -> Envelope[Message]:
+    """Nobody caused it."""
+    return begin(event, tenant_id=each.tenant_id, account_id=each.account_id, actor=SYSTEM, source=SOURCE, at=each.at)
 
 
 def notice(

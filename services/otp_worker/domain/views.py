@@ -23,24 +23,13 @@ def challenge_view(
     """A challenge; ``factors`` are those it offers, in order."""
     is_open = challenge.is_open(now)
     next_send_at = challenge.next_send_at if is_open else None
-    shown = tuple(_offer(factor, next_send_at) for factor in factors) if offers_factors(challenge) else ()
-    if challenge.mailbox is not None:
-        shown = (
-            OfferedFactor(
-                factor_id=None,
-                type=FactorType.EMAIL,
-                name="E-mail",
-                destination=challenge.mailbox.masked,
-                next_send_at=next_send_at,
-            ),
-        )
     has_expired = challenge.state is ChallengeState.OPEN and not is_open
     return ChallengeView(
         id=challenge.id,
         account_id=challenge.account_id,
         purpose=challenge.purpose,
         state=ChallengeState.EXPIRED if has_expired else challenge.state,
-        factors=shown,
+        factors=_offers(challenge, factors, next_send_at),
         has_backup_codes=has_backup_codes and offers_factors(challenge),
         attempts_left=challenge.attempts_left if is_open else 0,
         sends_left=MAX_SENDS - challenge.sends if is_open else 0,
@@ -64,6 +53,22 @@ def factor_view(factor: Factor, *, next_send_at: dt.datetime | None = None) -> F
         last_used_at=factor.last_used_at,
         next_send_at=next_send_at,
     )
+
+
+def _offers(
+    challenge: Challenge, factors: Sequence[Factor], next_send_at: dt.datetime | None
+) -> tuple[OfferedFactor, ...]:
+    """The mailbox alone where that is to be proved, else the factors, if the challenge asks for one."""
+    if challenge.mailbox is not None:
+        mailbox = OfferedFactor(
+            factor_id=None,
+            type=FactorType.EMAIL,
+            name="E-mail",
+            destination=challenge.mailbox.masked,
+            next_send_at=next_send_at,
+        )
+        return (mailbox,)
+    return tuple(_offer(factor, next_send_at) for factor in factors) if offers_factors(challenge) else ()
 
 
 def _offer(factor: Factor, next_send_at: dt.datetime | None) -> OfferedFactor:

@@ -88,21 +88,13 @@ def match_code(attempt: Attempt, target: Factor | Mailbox, code: Secret[str], de
 
 
 def _match_totp(attempt: Attempt, factor: Factor, code: Secret[str], deps: Deps) -> Match:
-    account = attempt.account
-    assert factor.seed is not None
-    if account.tenant_key is None or account.account_key is None:
-        return Wrong()  # erased: nothing can be right any more
-    seed = open_seed(
-        deps.master_key,
-        factor.seed,
-        tenant_key=account.tenant_key,
-        account_key=account.account_key,
-        place=seed_place(account.tenant_id, account.id, factor.id),
-    )
+    seed = _seed_of(attempt.account, factor, deps)
+    if seed is None:
+        return Wrong()
     compared: Comparison = compare(
         seed.reveal(),
         code.reveal(),
-        now=account.now,
+        now=attempt.account.now,
         last_step=factor.last_step,
         burnt_steps=factor.burnt_steps,
         may_hint=not attempt.challenge.is_hinted,
@@ -116,6 +108,19 @@ def _match_totp(attempt: Attempt, factor: Factor, code: Secret[str], deps: Deps)
             return Wrong(compared)
         case NoStep():
             return Wrong()
+
+
+def _seed_of(account: Account, factor: Factor, deps: Deps) -> Secret[bytes] | None:
+    """None of an erased account: nothing can be right any more."""
+    if factor.seed is None or account.tenant_key is None or account.account_key is None:
+        return None
+    return open_seed(
+        deps.master_key,
+        factor.seed,
+        tenant_key=account.tenant_key,
+        account_key=account.account_key,
+        place=seed_place(account.tenant_id, account.id, factor.id),
+    )
 
 
 def _match_sent(attempt: Attempt, factor_id: FactorId | None, code: Secret[str], deps: Deps) -> Match:

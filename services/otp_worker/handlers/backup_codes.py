@@ -15,7 +15,7 @@ from services.otp_worker.domain.views import offers_factors
 from services.otp_worker.handlers.attempts import Attempt
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.failures import already_used, reject, throttled
-from services.otp_worker.handlers.successes import accept
+from services.otp_worker.handlers.successes import Proof, accept
 from services.otp_worker.queries.backup_codes import (
     StoredCode,
     count_backup_codes,
@@ -78,7 +78,7 @@ async def _spend(
     left = (await count_backup_codes(uow.conn, [account.key])).get(account.key, 0)
     if kind is Kind.BACKUP_CODE:
         changes.say(backup_code_used(cause, account, attempt.factors, left))
-    return accept(cause, attempt, changes, deps, method=Method(kind.value), codes_left=left)
+    return accept(cause, attempt, Proof(method=Method(kind.value), codes_left=left), changes, deps)
 
 
 async def make_backup_codes(cause: Cause, uow: UnitOfWork, changes: Changes, account: Account) -> tuple[str, ...]:

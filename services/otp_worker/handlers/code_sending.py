@@ -42,9 +42,8 @@ def send_code(
 ) -> Challenge:
     """Add a new code to ``changes``; returns the challenge as it is then. The caller stores that one."""
     code = new_code()
-    delivery_id = DeliveryId(new_id())
     sent = SentCode(
-        id=delivery_id,
+        id=new_id(),
         factor_id=to.factor_id,
         digest=code_digest(deps.digests, code, challenge.id, challenge.purpose),
         created_at=account.now,
@@ -52,22 +51,30 @@ def send_code(
     )
     changes.codes.append((account.tenant_id, challenge.id, sent))
     changes.keep(account, replace(changes.accounts.get(account.key, account.state), budget=send.budget))
+    sealed = seal_for_notifier(deps.notifier, code, account.tenant_id, account.id, sent.id)
+    command = _command(account, challenge, to, sent, code=sealed, params=_params(deps, account, challenge, send))
+    changes.say([say(cause, account, command)])
+    return replace(challenge, sends=send.sends, next_send_at=send.next_send_at, sent_to=to.factor_id)
+
+
+def _command(
+    account: Account, challenge: Challenge, to: Destination, sent: SentCode, *, code: str, params: dict[str, object]
+) -> SendEmail | SendSms:
+    """The code's id is its delivery's; the code itself is sealed."""
     kind = SendEmail if to.channel is Channel.EMAIL else SendSms
-    command = kind(
-        delivery_id=delivery_id,
+    return kind(
+        delivery_id=DeliveryId(sent.id),
         notification=Notification.CODE,
         destination=to.contact,
         language=account.language,
         time_zone=account.time_zone,
-        params=_params(deps, account, challenge, send),
-        code=seal_for_notifier(deps.notifier, code, account.tenant_id, account.id, delivery_id),
-        not_after=send.expires_at,
+        params=params,
+        code=code,
+        not_after=sent.expires_at,
         challenge_id=challenge.id,
         factor_id=to.factor_id,
         recovery_id=challenge.recovery_id,
     )
-    changes.messages.append(say(cause, account, command))
-    return replace(challenge, sends=send.sends, next_send_at=send.next_send_at, sent_to=to.factor_id)
 
 
 def _params(deps: Deps, account: Account, challenge: Challenge, send: Send) -> dict[str, object]:

@@ -43,6 +43,15 @@ class _Plan:
     login_challenge_id: ChallengeId | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A pending factor, the challenge that confirms it, and an authenticator's seed."""
+
+    factor: Factor
+    challenge: Challenge
+    seed: NewSeed | None
+
+
 async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
     """Make a pending factor; the active ones keep working meanwhile."""
     locked = await lock(uow, asked.tenant_id, asked.account_id)
@@ -53,16 +62,13 @@ async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
         return plan
     changes = Changes()
     changes.keep(locked.account, locked.account.state)
-    seed = await make_seed(uow, deps, locked.account) if asked.data.factor_type is FactorType.TOTP else None
-    factor = _factor(asked, locked.account, plan.contact, seed)
-    challenge = _challenge(locked.account, factor)
-    after = _send(asked, deps, changes, locked, factor, challenge)
-    if isinstance(after, Refused):
-        return after
+    made = await _make(asked, uow, deps, changes, locked, plan)
+    if isinstance(made, Refused):
+        return made
     older = [each for each in locked.factors if each.type is asked.data.factor_type]
     await expire_pending(asked, uow, changes, locked.account, older, "started_again")
-    changes.issued.append((asked.tenant_id, after, locked.account.state.factor_epoch))
-    return await _store(asked, uow, changes, locked.account, factor, after, plan, seed)
+    await _store(asked, uow, changes, locked.account, plan, made)
+    return _answer(locked.account, made)
 
 
 async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refused:
@@ -116,6 +122,25 @@ async def expire_pending(
     changes.say(say(cause, account, event) for event in expired)
 
 
+async def _make(
+    asked: Start, uow: UnitOfWork, deps: Deps, changes: Changes, locked: Locked, plan: _Plan
+) -> _Made | Refused:
+    """The code that proves a phone or an address leaves at once, or there is no enrolment."""
+    seed = await make_seed(uow, deps, locked.account) if asked.data.factor_type is FactorType.TOTP else None
+    factor = _factor(asked, locked.account, plan.contact, seed)
+    challenge = _challenge(locked.account, factor)
+    to = destination_of(factor)
+    if to is None:
+        return _Made(factor=factor, challenge=challenge, seed=seed)
+    match decide_send(challenge, locked.account.state.budget, to.channel, locked.account.now):
+        case Send() as send:
+            after = send_code(asked, deps, changes, locked.account, challenge, to, send)
+            return _Made(factor=factor, challenge=after, seed=seed)
+        case refusal:
+            attempt = Attempt(account=locked.account, challenge=challenge, factors=locked.factors, codes=())
+            return refuse_send(refusal, attempt)
+
+
 def _factor(asked: Start, account: Account, contact: Contact | None, seed: NewSeed | None) -> Factor:
     return Factor(
         id=seed.factor_id if seed else FactorId(new_id()),
@@ -135,31 +160,8 @@ def _challenge(account: Account, factor: Factor) -> Challenge:
     return replace(challenge, factor_id=factor.id, expires_at=account.now + PENDING_LIFETIME)
 
 
-def _send(
-    cause: Cause, deps: Deps, changes: Changes, locked: Locked, factor: Factor, challenge: Challenge
-) -> Challenge | Refused:
-    """The code that proves a phone or an address leaves at once."""
-    to = destination_of(factor)
-    if to is None:
-        return challenge
-    match decide_send(challenge, locked.account.state.budget, to.channel, locked.account.now):
-        case Send() as send:
-            return send_code(cause, deps, changes, locked.account, challenge, to, send)
-        case refusal:
-            attempt = Attempt(account=locked.account, challenge=challenge, factors=locked.factors, codes=())
-            return refuse_send(refusal, attempt)
-
-
-async def _store(
-    asked: Start,
-    uow: UnitOfWork,
-    changes: Changes,
-    account: Account,
-    factor: Factor,
-    challenge: Challenge,
-    plan: _Plan,
-    seed: NewSeed | None,
-) -> Outcome:
+async def _store(asked: Start, uow: UnitOfWork, changes: Changes, account: Account, plan: _Plan, made: _Made) -> None:
+    factor, challenge = made.factor, made.challenge
     await insert_factor(
         uow.conn,
         account.tenant_id,
@@ -169,12 +171,17 @@ async def _store(
         login_challenge_id=plan.login_challenge_id,
         replaces=asked.data.replaces,
     )
+    changes.issued.append((account.tenant_id, challenge, account.state.factor_epoch))
     changes.say([challenge_issued(asked, account, challenge)])
     changes.say([say(asked, account, events.FactorEnrolled(factor_id=factor.id, factor_type=factor.type))])
     await changes.store(uow)
-    view = factor_view(factor, next_send_at=challenge.next_send_at)
-    if seed is None:
+
+
+def _answer(account: Account, made: _Made) -> Ok:
+    """With the seed, this once."""
+    view = factor_view(made.factor, next_send_at=made.challenge.next_send_at)
+    if made.seed is None:
         return Ok(EnrolmentAnswer(factor=view))
-    clear = seed.clear.reveal()
+    clear = made.seed.clear.reveal()
     uri = setup_uri(clear, account=account.id, issuer=account.tenant_name)
     return Ok(EnrolmentAnswer(factor=view, totp=TotpSetup(seed=base32(clear), uri=uri)), holds_secret=True)

@@ -27,25 +27,33 @@ def reject(
     clock: ClockOff | None = None,
 ) -> Refused:
     """Count a failure, say so, and answer with what is left."""
-    account, challenge = attempt.account, attempt.challenge
-    state = ChallengeState.EXHAUSTED if failure.is_exhausted else ChallengeState.OPEN
-    is_hinted = challenge.is_hinted or clock is not None
-    after = replace(challenge, state=state, attempts=failure.attempts, is_hinted=is_hinted)
-    changes.judged.append((account.tenant_id, after, account.now))
-    changes.keep(account, replace(account.state, throttle=failure.throttle))
-    code = RefusalCode.CLOCK_OFF if clock is not None else RefusalCode.CODE_WRONG
-    factor_id = factor.id if factor else None
-    changes.say(code_failed(cause, account, challenge, failure, reason=code.value, factor_id=factor_id))
+    account = attempt.account
+    code = RefusalCode.CODE_WRONG if clock is None else RefusalCode.CLOCK_OFF
+    factor_id = factor.id if factor is not None else None
+    _count(attempt, failure, changes, is_hinted=clock is not None)
+    changes.say(code_failed(cause, account, attempt.challenge, failure, reason=code.value, factor_id=factor_id))
     _draw_consequences(cause, attempt, failure, changes, factor, clock)
-    until = code_factors_closed_until(failure.throttle, account.now)
+    closed_until = code_factors_closed_until(failure.throttle, account.now)
     return Refused(
         Refusal(
             code=code,
             attempts_left=failure.attempts_left,
-            retry_after_seconds=seconds_until(until, account.now),
-            minutes_off=clock.minutes if clock else None,
+            retry_after_seconds=seconds_until(closed_until, account.now),
+            minutes_off=clock.minutes if clock is not None else None,
         )
     )
+
+
+def _count(attempt: Attempt, failure: Failure, changes: Changes, *, is_hinted: bool) -> None:
+    account, challenge = attempt.account, attempt.challenge
+    after = replace(
+        challenge,
+        state=ChallengeState.EXHAUSTED if failure.is_exhausted else ChallengeState.OPEN,
+        attempts=failure.attempts,
+        is_hinted=challenge.is_hinted or is_hinted,
+    )
+    changes.judged.append((account.tenant_id, after, account.now))
+    changes.keep(account, replace(account.state, throttle=failure.throttle))
 
 
 def _draw_consequences(

@@ -100,13 +100,14 @@ def _enrol(login: Login, situation: Situation, verdict: LoginVerdict, changes: C
     if not verdict.may_enrol or (verdict.enrolment_needs_mailbox and mailbox is None):
         return _answer(login, situation, verdict, changes, None)
     context = context_digest(login.data.context)
-    match open_one(situation.open_challenges, Purpose.ENROLMENT, context, account.now):
-        case Reuse(challenge) if (challenge.mailbox is None) == (mailbox is None):
+    alike = [each for each in situation.open_challenges if (each.mailbox is None) == (mailbox is None)]
+    match open_one(alike, Purpose.ENROLMENT, context, account.now):
+        case Reuse(challenge):
             return _answer(login, situation, verdict, changes, challenge)
         case TooMany(free_at):
             seconds = seconds_until(free_at, account.now)
             return refuse(RefusalCode.TOO_MANY_CHALLENGES, retry_after_seconds=seconds)
-        case Issue() | Reuse():
+        case Issue():
             challenge = replace(new_challenge(account, Purpose.ENROLMENT, context), mailbox=mailbox)
             changes.issued.append((account.tenant_id, challenge, account.state.factor_epoch))
             changes.say([challenge_issued(login, account, challenge)])

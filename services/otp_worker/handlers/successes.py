@@ -1,25 +1,34 @@
 """A right code, key or backup code: what is written and said of it, by whichever way it was found right."""
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from services.otp_worker.adapters.assertions import amr
 from services.otp_worker.adapters.tokens import new_token
-from services.otp_worker.announcements import Cause, challenge_verified, mailbox_proved, notice, say
+from services.otp_worker.announcements import Cause, Said, challenge_verified, device_trusted, mailbox_proved
 from services.otp_worker.deps import Deps
+from services.otp_worker.domain.account import Account
 from services.otp_worker.domain.challenge import MAILBOX
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.throttle import after_success
 from services.otp_worker.domain.trusted_device import TrustedDevice, device_name, may_trust
 from services.otp_worker.handlers.attempts import Attempt, Mailbox
 from services.otp_worker.handlers.changes import Changes
-from shared.contracts import events
-from shared.contracts.notifications import Notification
 from shared.contracts.replies import TrustedDeviceToken, VerifyAnswer
 from shared.contracts.types import ChallengeState, Context, DeviceId, Method
 from shared.crypto.digests import token_digest
 from shared.ids import new_id
 from shared.messaging.outcome import Ok
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was right: a code of a factor, with its step, or one that stands in for a factor."""
+
+    method: Method
+    factor: Factor | None = None
+    step: int | None = None
+    codes_left: int | None = None
 
 
 def prove_mailbox(cause: Cause, attempt: Attempt, target: Mailbox, changes: Changes) -> Ok:
@@ -33,36 +42,42 @@ def prove_mailbox(cause: Cause, attempt: Attempt, target: Mailbox, changes: Chan
 
 
 def accept(
-    cause: Cause,
-    attempt: Attempt,
-    changes: Changes,
-    deps: Deps,
-    *,
-    method: Method,
-    factor: Factor | None = None,
-    step: int | None = None,
-    trust: Context | None = None,
-    codes_left: int | None = None,
+    cause: Cause, attempt: Attempt, proof: Proof, changes: Changes, deps: Deps, *, trust: Context | None = None
 ) -> Ok:
     """A challenge passed for good. ``trust``: the person asked to trust this device."""
-    account, challenge = attempt.account, attempt.challenge
-    verified = replace(challenge, state=ChallengeState.VERIFIED, verified_at=account.now, verified_by=method.value)
+    _count(attempt, proof, changes)
+    changes.say(_said(cause, attempt, proof))
+    trusted = _trust(cause, attempt, proof.method, changes, trust) if trust is not None else None
+    answer = VerifyAnswer(
+        method=proof.method,
+        amr=amr(proof.method),
+        assertion=_assertion(attempt, deps, proof.method),
+        trusted_device=trusted,
+        backup_codes_left=proof.codes_left,
+    )
+    return Ok(answer, holds_secret=trusted is not None)
+
+
+def _count(attempt: Attempt, proof: Proof, changes: Changes) -> None:
+    """The challenge is verified, the wait is over, the factor and its step are used."""
+    account, method = attempt.account, proof.method
+    verified = replace(
+        attempt.challenge, state=ChallengeState.VERIFIED, verified_at=account.now, verified_by=method.value
+    )
     changes.judged.append((account.tenant_id, verified, account.now))
     throttle = after_success(account.state.throttle)
     changes.keep(account, replace(account.state, throttle=throttle, last_success_at=account.now))
-    changes.say([challenge_verified(cause, account, challenge, method, factor.id if factor else None)])
-    if factor is not None:
-        changes.used_factors.append((account.tenant_id, factor.id, step, account.now))
-        changes.say(mailbox_proved(cause, account, factor.contact) if method is Method.EMAIL else [])
-    trusted = _trust(cause, attempt, changes, method, trust) if trust is not None else None
-    answer = VerifyAnswer(
-        method=method,
-        amr=amr(method),
-        assertion=_assertion(attempt, deps, method),
-        trusted_device=trusted,
-        backup_codes_left=codes_left,
-    )
-    return Ok(answer, holds_secret=trusted is not None)
+    if proof.factor is not None:
+        changes.used_factors.append((account.tenant_id, proof.factor.id, proof.step, account.now))
+
+
+def _said(cause: Cause, attempt: Attempt, proof: Proof) -> Said:
+    account, factor = attempt.account, proof.factor
+    factor_id = factor.id if factor is not None else None
+    said: Said = [challenge_verified(cause, account, attempt.challenge, proof.method, factor_id)]
+    if factor is not None and proof.method is Method.EMAIL:
+        said += mailbox_proved(cause, account, factor.contact)
+    return said
 
 
 def _assertion(attempt: Attempt, deps: Deps, method: Method) -> str:
@@ -78,32 +93,24 @@ def _assertion(attempt: Attempt, deps: Deps, method: Method) -> str:
 
 
 def _trust(
-    cause: Cause, attempt: Attempt, changes: Changes, method: Method, context: Context
+    cause: Cause, attempt: Attempt, method: Method, changes: Changes, context: Context
 ) -> TrustedDeviceToken | None:
     """A new trust; None where this proof earns none, which is no reason to refuse the code."""
     account = attempt.account
-    days = account.policy.trusted_device_days
-    if not may_trust(method, attempt.challenge.purpose, days):
+    if not may_trust(method, attempt.challenge.purpose, account.policy.trusted_device_days):
         return None
-    token = new_token()
-    device = TrustedDevice(
+    device, token = _new_device(account, method, context), new_token()
+    changes.devices.append((account.key, device, token_digest(token.reveal())))
+    changes.say(device_trusted(cause, account, attempt.factors, device))
+    return TrustedDeviceToken(id=device.id, token=token.reveal(), expires_at=device.expires_at)
+
+
+def _new_device(account: Account, method: Method, context: Context) -> TrustedDevice:
+    return TrustedDevice(
         id=DeviceId(new_id()),
         name=device_name(context.user_agent),
         method=method.value,
         factor_epoch=account.state.factor_epoch,
         created_at=account.now,
-        expires_at=account.now + dt.timedelta(days=days),
+        expires_at=account.now + dt.timedelta(days=account.policy.trusted_device_days),
     )
-    changes.devices.append((account.key, device, token_digest(token.reveal())))
-    changes.say([say(cause, account, events.TrustedDeviceAdded(device_id=device.id, expires_at=device.expires_at))])
-    changes.say(
-        notice(
-            cause,
-            account,
-            attempt.factors,
-            Notification.TRUSTED_DEVICE_ADDED,
-            device_name=device.name,
-            trusted_until=device.expires_at,
-        )
-    )
-    return TrustedDeviceToken(id=device.id, token=token.reveal(), expires_at=device.expires_at)

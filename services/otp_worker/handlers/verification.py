@@ -23,7 +23,7 @@ from services.otp_worker.handlers.attempts import (
 from services.otp_worker.handlers.backup_codes import judge_backup_code
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.failures import already_used, reject, throttled
-from services.otp_worker.handlers.successes import accept, prove_mailbox
+from services.otp_worker.handlers.successes import Proof, accept, prove_mailbox
 from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.challenges import ChallengeKey, find_accounts, lock_challenges
 from services.otp_worker.queries.codes import load_codes
@@ -149,8 +149,9 @@ def _judge_factor(
 ) -> Outcome:
     match found:
         case Right(step):
+            proof = Proof(method=factor.method, factor=factor, step=step)
             trust = typed.data.context if typed.data.trust_device else None
-            return accept(typed, attempt, changes, deps, method=factor.method, factor=factor, step=step, trust=trust)
+            return accept(typed, attempt, proof, changes, deps, trust=trust)
         case Wrong(clock):
             failure = fail_code(attempt.challenge, attempt.account.state.throttle, attempt.account.now)
             return reject(typed, attempt, failure, changes, factor=factor, clock=clock)

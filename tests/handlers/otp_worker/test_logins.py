@@ -159,6 +159,20 @@ async def test_within_grace_enrolling_is_offered_with_the_deadline(verifier: Ver
     assert (answer.challenge.purpose, answer.challenge.factors) == (Purpose.ENROLMENT, ())
 
 
+async def test_a_mailbox_that_is_asked_for_from_now_on_is_asked_for_once(verifier: Verifier) -> None:
+    """A login that was begun before the policy changed must neither do for it nor open a challenge at every retry."""
+    await verifier.policy(AGENTS, required_since=await verifier.now())
+    before = (await verifier.login()).challenge
+    await verifier.policy(AGENTS.model_copy(update={"enrolment_proof": True}), required_since=await verifier.now())
+    first, second = (await verifier.login()).challenge, (await verifier.login()).challenge
+    assert before is not None
+    assert first is not None
+    assert second is not None
+    assert first.factors[0].factor_id is None
+    assert len({before.id, first.id, second.id}) == 2
+    assert len(await verifier.said(events.ChallengeIssued)) == 2
+
+
 async def test_after_grace_the_account_is_locked_out_to_the_second(verifier: Verifier) -> None:
     """The decision is computed at the login: a late timer lets nobody in."""
     await verifier.policy(AGENTS, required_since=await verifier.now())
