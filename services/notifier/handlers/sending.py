@@ -82,7 +82,8 @@ def _params(claimed: Claimed, deps: Deps) -> dict[str, object]:
     if delivery.secrets is not None:
         params |= json.loads(open_bytes(deps.seal, delivery.secrets, place))
     if delivery.code is not None:
-        params |= {"code": unseal(deps.seal, delivery.code, place).reveal(), "domain": deps.domain}
+        code = unseal(deps.seal, delivery.code, place).reveal()
+        params = {"domain": deps.domain, **params, "code": code}  # the tenant's own site, where it has one
     return params
 
 

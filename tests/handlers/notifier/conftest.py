@@ -147,7 +147,7 @@ class Desk:
         )
 
     def text(
-        self, *, to: str = NUMBER, code: str = "493817", not_after: dt.datetime | None = None
+        self, *, code: str = "493817", not_after: dt.datetime | None = None, **params: object
     ) -> Envelope[SendSms]:
         """A texted code for ann."""
         delivery_id = DeliveryId(new_id())
@@ -156,7 +156,7 @@ class Desk:
                 delivery_id=delivery_id,
                 notification=Notification.CODE,
                 destination=self.contact(Channel.SMS, NUMBER),
-                params={"minutes": 10, "purpose": "sign_in"},
+                params={"minutes": 10, "purpose": "sign_in", **params},
                 code=self.sealed_code(code, delivery_id),
                 not_after=not_after,
             )

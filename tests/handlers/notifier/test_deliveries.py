@@ -79,6 +79,14 @@ async def test_a_code_reaches_its_phone_and_the_receipt_finds_its_way_back(desk:
 
 
 @pytest.mark.usefixtures("sending")
+async def test_a_text_binds_its_code_to_the_site_of_its_tenant(desk: Desk) -> None:
+    """A phone offers the code on that site and on no other: ours is right only where people type it here."""
+    await desk.handle(desk.text(code="271828", domain="support.acme.example"))
+    sms = await desk.phones.wait_for(lambda sms: "271828" in sms.body)
+    assert sms.body.endswith("@support.acme.example #271828")
+
+
+@pytest.mark.usefixtures("sending")
 async def test_the_same_command_twice_is_one_mail(desk: Desk) -> None:
     """A redelivered command must not mail twice: the inbox absorbs it, and so does the delivery's id."""
     command = desk.mail()
