@@ -12,14 +12,16 @@ from tests.support.stack import Stack
 
 
 @contextlib.asynccontextmanager
-async def open_world(stack: Stack, *, name: str = "Acme Helpdesk") -> AsyncIterator[World]:
+async def open_world(
+    stack: Stack, *, name: str = "Acme Helpdesk", backend: type[Helpdesk] = Helpdesk
+) -> AsyncIterator[World]:
     """A fresh sandbox tenant."""
 
     async def verify_audit(tenant_id: UUID) -> int:
         return await verify_tenant(stack.dsn, tenant_id, stack.key_dir)
 
     tenant_id = await create_tenant(stack.dsn, name=name, is_sandbox=True)
-    async with Helpdesk(stack.url, await create_api_key(stack.dsn, tenant_id, name="tests")) as helpdesk:
+    async with backend(stack.url, await create_api_key(stack.dsn, tenant_id, name="tests")) as helpdesk:
         yield World(
             tenant_id=tenant_id,
             helpdesk=helpdesk,
