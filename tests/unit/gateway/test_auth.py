@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.api.auth import Caller, KeyScope, May, forbids, judge_key
+from services.gateway.api.auth import Caller, Keys, KeyScope, May, forbids, judge_key
 from services.gateway.problems import HttpCode, Problem
 from services.gateway.queries.api_keys import FoundKey
 from shared.crypto.api_keys import api_key_digest, api_key_hint, is_wellformed, new_api_key
+from shared.db.pool import Database
 
 NOW = dt.datetime(2027, 1, 31, 9, 30, tzinfo=dt.UTC)
 
@@ -40,6 +41,25 @@ def test_a_typing_error_breaks_the_checksum() -> None:
     for place in range(len("df_live_"), len(key)):
         other = "A" if key[place] != "A" else "B"
         assert not is_wellformed(key[:place] + other + key[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer noise",
+        "Basic YWRhOnB3",
+        f"Bearer df_live_{'A' * 49}",
+        "Bearer df_test_\udcff",
+    ],
+)
+async def test_noise_never_gets_to_the_database(header: str | None) -> None:
+    """A flood of it would else take the connections that logins need."""
+    nobody_asked = Database("postgresql://nowhere/", role="deskfactor_gateway", name="test")  # not even opened
+    assert await Keys(nobody_asked).caller(header) == Problem(code=HttpCode.UNAUTHORIZED)
 
 
 def test_keys_are_not_alike() -> None:
