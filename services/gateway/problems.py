@@ -127,6 +127,22 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.TOO_MANY_RECOVERIES: Kind(429, "Too many recovery requests", "There were three within 30 days."),
         RefusalCode.TOO_MANY_SENDS: Kind(429, "Too many codes sent", "No more are sent for now. Use another factor."),
         RefusalCode.TOO_SOON: Kind(429, "Too soon", "Wait until Retry-After is over, then try again."),
+        RefusalCode.TOO_MANY_WEBHOOK_ENDPOINTS: Kind(
+            409, "Too many webhook endpoints", "A tenant has ten at most. Delete one that is not used any more."
+        ),
+        RefusalCode.WEBHOOK_DELIVERY_NOT_FOUND: Kind(
+            404, "No such delivery", "Deliveries are kept for two weeks; the feed of events has all."
+        ),
+        RefusalCode.WEBHOOK_ENDPOINT_DISABLED: Kind(
+            409, "The webhook endpoint is disabled", "Enable it first: PATCH it with `enabled: true`."
+        ),
+        RefusalCode.WEBHOOK_ENDPOINT_NOT_FOUND: Kind(404, "No such webhook endpoint", "It may have been deleted."),
+        RefusalCode.WEBHOOK_URL_REFUSED: Kind(
+            422,
+            "Nothing is sent to this address",
+            "Give an https address that the internet can reach, without a name and a password in front of the host. "
+            "Sandbox tenants of a development server may give http addresses of the server's own machine.",
+        ),
         RefusalCode.UNAVAILABLE: Kind(
             503,
             "Not available right now",

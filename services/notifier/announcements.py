@@ -1,11 +1,16 @@
-"""What became of a delivery, as events. Codes have events of their own; everything else is a notification."""
+"""What became of a delivery, as events: of a code, of any other notification. And of webhook endpoints."""
 
+import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
 from services.notifier.queries.deliveries import Delivery
+from services.notifier.queries.webhook_deliveries import Webhook
 from shared.contracts import events
-from shared.contracts.envelope import Envelope, Event
+from shared.contracts.commands import Request
+from shared.contracts.envelope import Envelope, Event, begin
 from shared.contracts.notifications import Notification
+from shared.contracts.types import SYSTEM, EndpointId
 from shared.ids import new_id
 
 SOURCE = "/notifier"
@@ -76,3 +81,47 @@ def _said(delivery: Delivery, event: Event, at: dt.datetime) -> Envelope[Event]:
         correlation_id=delivery.correlation_id,
         causation_id=delivery.command_id,
     )
+
+
+def endpoint_created(request: Envelope[Request], endpoint_id: EndpointId, at: dt.datetime) -> Envelope[Event]:
+    """There is a new endpoint."""
+    return request.follow(events.WebhookEndpointCreated(endpoint_id=endpoint_id), source=SOURCE, at=at)
+
+
+def endpoint_changed(
+    request: Envelope[Request], endpoint_id: EndpointId, changed: Sequence[str], at: dt.datetime
+) -> Envelope[Event]:
+    """An endpoint is another one now."""
+    event = events.WebhookEndpointChanged(endpoint_id=endpoint_id, changed=tuple(changed))
+    return request.follow(event, source=SOURCE, at=at)
+
+
+def endpoint_deleted(request: Envelope[Request], endpoint_id: EndpointId, at: dt.datetime) -> Envelope[Event]:
+    """An endpoint is no more."""
+    return request.follow(events.WebhookEndpointDeleted(endpoint_id=endpoint_id), source=SOURCE, at=at)
+
+
+def endpoint_tested(request: Envelope[Request], endpoint_id: EndpointId, at: dt.datetime) -> Envelope[Event]:
+    """A trial was asked for; it is what the endpoint gets."""
+    return request.follow(events.WebhookEndpointTested(endpoint_id=endpoint_id), source=SOURCE, at=at)
+
+
+def secret_rotated(
+    request: Envelope[Request], endpoint_id: EndpointId, previous_until: dt.datetime, at: dt.datetime
+) -> Envelope[Event]:
+    """An endpoint has a new secret."""
+    event = events.WebhookSecretRotated(endpoint_id=endpoint_id, previous_until=previous_until)
+    return request.follow(event, source=SOURCE, at=at)
+
+
+def endpoint_disabled(webhook: Webhook, reason: str, at: dt.datetime) -> Envelope[Event]:
+    """Nothing is sent to an endpoint any more; caused by the event that it did not take."""
+    envelope = begin(
+        events.WebhookEndpointDisabled(endpoint_id=EndpointId(webhook.endpoint_id), reason=reason),
+        tenant_id=webhook.tenant_id,
+        account_id=None,
+        actor=SYSTEM,
+        source=SOURCE,
+        at=at,
+    )
+    return dataclasses.replace(envelope, causation_id=webhook.event_id)

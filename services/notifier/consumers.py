@@ -1,14 +1,32 @@
 """Which message goes to which handler."""
 
+from typing import TYPE_CHECKING, cast
+
 from services.notifier.deps import Deps
-from services.notifier.handlers import deliveries, receipts, sandbox
+from services.notifier.handlers import deliveries, receipts, sandbox, webhook_deliveries, webhook_endpoints
 from shared.contracts import commands
+from shared.contracts.codec import EVENTS
 from shared.messaging.handler_table import HandlerTable, on, on_list
-from shared.messaging.topology import NOTIFIER_EMAIL, NOTIFIER_REQUESTS, NOTIFIER_SMS
+from shared.messaging.topology import NOTIFIER_EMAIL, NOTIFIER_REQUESTS, NOTIFIER_SMS, NOTIFIER_WEBHOOKS
+
+if TYPE_CHECKING:
+    from shared.contracts.envelope import Event
 
 TABLE = HandlerTable[Deps](
     on_list(NOTIFIER_EMAIL, commands.SendEmail, deliveries.queue),
     on_list(NOTIFIER_SMS, commands.SendSms, deliveries.queue),
+    *(
+        on_list(NOTIFIER_WEBHOOKS, cast("type[Event]", event), webhook_deliveries.queue_events)
+        for event in EVENTS.values()
+    ),
+    on(NOTIFIER_REQUESTS, commands.CreateWebhookEndpoint, webhook_endpoints.create_endpoint),
+    on(NOTIFIER_REQUESTS, commands.ReadWebhookEndpoints, webhook_endpoints.read_endpoints),
+    on(NOTIFIER_REQUESTS, commands.ChangeWebhookEndpoint, webhook_endpoints.change_endpoint),
+    on(NOTIFIER_REQUESTS, commands.DeleteWebhookEndpoint, webhook_endpoints.delete_endpoint),
+    on(NOTIFIER_REQUESTS, commands.RotateWebhookSecret, webhook_endpoints.rotate_secret),
+    on(NOTIFIER_REQUESTS, commands.TryWebhookEndpoint, webhook_deliveries.try_endpoint),
+    on(NOTIFIER_REQUESTS, commands.ReadWebhookDeliveries, webhook_deliveries.read_deliveries),
+    on(NOTIFIER_REQUESTS, commands.RedeliverWebhook, webhook_deliveries.redeliver),
     on(NOTIFIER_REQUESTS, commands.RecordReceipt, receipts.record_receipt),
     on(NOTIFIER_REQUESTS, commands.ReadDeliveries, deliveries.read_deliveries),
     on(NOTIFIER_REQUESTS, commands.ReadSandboxMessages, sandbox.read_messages),

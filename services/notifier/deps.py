@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.notifier.adapters.renderer import Renderer
 from services.notifier.adapters.senders import Senders
+from services.notifier.adapters.webhook_http import Posters
 from shared.contracts.types import Channel
 from shared.crypto.keyring import KeyRing
 from shared.db.pool import Database
@@ -14,7 +15,7 @@ from shared.messaging.relay import Relay
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
-    """`wake` tells a channel's dispatcher that something was queued; it would find it by itself within a second."""
+    """`wake` and `webhook_wake` tell a dispatcher that something was queued; it would find it within a second."""
 
     database: Database
     relay: Relay
@@ -22,7 +23,9 @@ class Deps:
     renderer: Renderer
     live: Senders
     sandbox: Senders
+    posters: Posters
     wake: Mapping[Channel, asyncio.Event]
+    webhook_wake: asyncio.Event
     public_url: str
     domain: str
 

@@ -4,6 +4,7 @@ import datetime as dt
 
 from services.notifier.deps import Deps
 from services.notifier.handlers.outcomes import release_expired
+from services.notifier.handlers.webhook_outcomes import release_webhooks
 from services.notifier.queries.sandbox import purge_messages
 from shared.schedule import Every
 
@@ -17,5 +18,6 @@ async def forget_sandbox_messages(deps: Deps) -> bool:
 
 SCHEDULE = (
     Every(dt.timedelta(seconds=10), release_expired),
+    Every(dt.timedelta(seconds=10), release_webhooks),
     Every(dt.timedelta(hours=1), forget_sandbox_messages),
 )

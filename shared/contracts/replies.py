@@ -12,6 +12,7 @@ from shared.contracts.types import (
     DeliveryId,
     DeliveryState,
     DeviceId,
+    EndpointId,
     EnforcementState,
     FactorId,
     FactorState,
@@ -22,6 +23,8 @@ from shared.contracts.types import (
     RecoveryState,
     Role,
     Value,
+    WebhookDeliveryId,
+    WebhookState,
 )
 
 
@@ -64,8 +67,13 @@ class RefusalCode(enum.StrEnum):
     TOO_MANY_FACTORS = "too_many_factors"
     TOO_MANY_RECOVERIES = "too_many_recoveries"
     TOO_MANY_SENDS = "too_many_sends"
+    TOO_MANY_WEBHOOK_ENDPOINTS = "too_many_webhook_endpoints"
     TOO_SOON = "too_soon"  # `retry_after_seconds`
     UNAVAILABLE = "unavailable"  # the deciding service cannot reach its database
+    WEBHOOK_DELIVERY_NOT_FOUND = "webhook_delivery_not_found"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    WEBHOOK_ENDPOINT_NOT_FOUND = "webhook_endpoint_not_found"
+    WEBHOOK_URL_REFUSED = "webhook_url_refused"
 
 
 class Refusal(Value):
@@ -315,6 +323,63 @@ class ReceiptAnswer(Value):
     """A provider's report was taken in, or was known already."""
 
     is_new: bool
+
+
+class WebhookEndpointView(Value):
+    """A webhook endpoint, without its secret."""
+
+    id: EndpointId
+    url: str
+    description: str
+    events: tuple[str, ...]
+    enabled: bool
+    disabled_at: dt.datetime | None = None
+    disabled_reason: str | None = None  # `requested`, `gone`, `failing`
+    failing_since: dt.datetime | None = None  # nothing got through since
+    missed: int = 0  # events left out because too many were waiting; the feed has them
+    previous_secret_until: dt.datetime | None = None
+    created_at: dt.datetime
+
+
+class NewWebhookEndpoint(WebhookEndpointView):
+    """A webhook endpoint and its new secret, which is shown this once."""
+
+    secret: str
+
+
+class WebhookEndpoints(Value):
+    """Endpoints in the order in which they were made."""
+
+    endpoints: tuple[WebhookEndpointView, ...]
+
+
+class DeletedWebhookEndpoint(Value):
+    """The endpoint that is no more."""
+
+    id: EndpointId
+
+
+class WebhookDeliveryView(Value):
+    """One event on its way to one endpoint. `event_id` travels as `webhook-id`."""
+
+    id: WebhookDeliveryId
+    endpoint_id: EndpointId
+    event_id: str
+    event_type: str
+    state: WebhookState
+    attempts: int
+    status: int | None = None  # HTTP, of the last answer
+    reason: str | None = None  # why the last attempt failed, or why there will be no other
+    queued_at: dt.datetime
+    next_attempt_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+
+
+class WebhookDeliveries(Value):
+    """A page of deliveries, newest first."""
+
+    deliveries: tuple[WebhookDeliveryView, ...]
+    has_more: bool
 
 
 class Entry(Value):

@@ -13,6 +13,8 @@ FactorId = NewType("FactorId", UUID)
 DeviceId = NewType("DeviceId", UUID)
 RecoveryId = NewType("RecoveryId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
+EndpointId = NewType("EndpointId", UUID)
+WebhookDeliveryId = NewType("WebhookDeliveryId", UUID)
 
 ACCOUNT_ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
 AccountId = Annotated[str, StringConstraints(pattern=ACCOUNT_ID_PATTERN)]
@@ -135,6 +137,15 @@ class DeliveryState(enum.StrEnum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
+
+
+class WebhookState(enum.StrEnum):
+    """How a delivery to a webhook endpoint stands: ``queued → sending → delivered | failed``."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
 
 
 class Channel(enum.StrEnum):

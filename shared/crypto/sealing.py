@@ -111,3 +111,8 @@ def sandbox_place(tenant_id: UUID, account_id: str, delivery_id: UUID) -> Place:
     return Place(
         tenant_id=tenant_id, account_id=account_id, purpose="sandbox", record=str(delivery_id), field="message"
     )
+
+
+def webhook_place(tenant_id: UUID, endpoint_id: UUID, field: str) -> Place:
+    """The place of a webhook endpoint's ``url`` or ``secret``."""
+    return Place(tenant_id=tenant_id, purpose="webhook", record=str(endpoint_id), field=field)

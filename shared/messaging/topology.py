@@ -47,6 +47,7 @@ POLICY_COMMANDS = Lane(
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)
 NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
+NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=("#",), workers=2, batch=200)
 AUDIT_REQUESTS = Lane(name="audit.requests", is_request=True, workers=2)
 AUDIT_EVENTS = Lane(name="audit.events", binds=("#",), workers=2, batch=200)
 
@@ -59,6 +60,7 @@ LANES: tuple[Lane, ...] = (
     NOTIFIER_REQUESTS,
     NOTIFIER_EMAIL,
     NOTIFIER_SMS,
+    NOTIFIER_WEBHOOKS,
     AUDIT_REQUESTS,
     AUDIT_EVENTS,
 )

@@ -25,6 +25,7 @@ _FACTOR = "01990000-0000-7000-8000-0000000000f1"
 _RECOVERY = "01990000-0000-7000-8000-0000000000e1"
 _DELIVERY = "01990000-0000-7000-8000-0000000000d1"
 _DEVICE = "01990000-0000-7000-8000-0000000000a1"
+_ENDPOINT = "01990000-0000-7000-8000-0000000000e9"
 _DEADLINE = "2027-02-07T09:30:00Z"
 _SEALED = "v1.k1.c2VhbGVkLWZvci10aGUtZXhhbXBsZQ=="
 _MAIL = {"sealed": _SEALED, "masked": "a••@acme.example", "digest": "k1.ZGlnZXN0LW9mLWFuLWFkZHJlc3M"}
@@ -67,6 +68,9 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "digest": "k1.ZGlnZXN0LW9mLWFuLWFkZHJlc3M",
         "email": _MAIL,
         "email_verified": True,
+        "enabled": True,
+        "endpoint_id": _ENDPOINT,
+        "events": ["login.decided", "factor.*"],
         "expires_at": "2027-01-31T09:40:00Z",
         "factor_id": _FACTOR,
         "factor_type": "totp",
@@ -100,6 +104,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "phone": _PHONE,
         "policy": _POLICY,
         "policy_version": 3,
+        "previous_until": "2027-02-01T09:30:00Z",
         "proof": _CHALLENGE,
         "purpose": "sign_in",
         "ready_at": "2027-02-01T09:30:00Z",
@@ -135,6 +140,7 @@ _CODE_BY_MAIL: Mapping[str, object] = {
     "language": "de",
     "params": {"tenant_name": "Acme Helpdesk", "minutes": 10, "domain": "acme.example", "purpose": "sign_in"},
 }
+_ENDPOINT_AT: Mapping[str, object] = {"url": _SEALED, "description": "Production"}
 _NOTICE: Mapping[str, object] = {"notification": "recovery_waiting"}
 
 _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
@@ -159,6 +165,9 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "params": "v1.k1.c2VhbGVkLWZpZWxkcw==",
             "signature": "c2lnbmF0dXJlLW9mLXRoZS1wcm92aWRlcg==",
         },
+        "create_webhook_endpoint": _ENDPOINT_AT,
+        "change_webhook_endpoint": _ENDPOINT_AT,
+        "read_webhook_deliveries": {"before": _DELIVERY, "state": "failed"},
         "read_entries": {"after": 100, "before": 200, "types": ["login.decided", "factor.confirmed"]},
         "login.decided": {"reason": "factor_active"},
         "challenge.rejected": {"reason": "code_wrong"},
@@ -179,6 +188,8 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "sessions.should_end": {"reason": "locked_out"},
         "account.reset": {"reason": "recovery"},
         "tenant.changed": {"changed": ["name", "languages"]},
+        "webhook_endpoint.changed": {"changed": ["url", "enabled"]},
+        "webhook_endpoint.disabled": {"reason": "failing"},
         "audit.head": {"key_id": "k1", "signature": "c2lnbmF0dXJlLW9mLXRoZS1oZWFk"},
     }
 )

@@ -256,6 +256,18 @@ async def test_no_key_makes_a_stronger_one(client: Client, dsn: str) -> None:
     assert (answer.status, answer.code) == (403, "forbidden_scope")
 
 
+async def test_a_key_that_may_not_read_the_feed_sends_it_nowhere(client: Client, dsn: str) -> None:
+    """A webhook endpoint hears what the feed says: it must not be the way around the scope of the feed."""
+    admin = await key_with(client, dsn, KeyScope.ADMIN)
+    for method, path, body in (
+        ("POST", "/v1/webhook-endpoints", {"url": "https://desk.acme.example/"}),
+        ("PATCH", f"/v1/webhook-endpoints/{new_id()}", {"url": "https://desk.acme.example/"}),
+        ("PATCH", f"/v1/webhook-endpoints/{new_id()}", {"events": ["*"]}),
+    ):
+        answer = await admin.call(method, path, body)
+        assert (answer.status, answer.code) == (403, "forbidden_scope")
+
+
 async def test_the_same_idempotency_key_makes_one_api_key(client: Client, dsn: str) -> None:
     """Also when the two requests come at the same moment; with another body it is refused."""
     body = {"name": "Backend", "scopes": ["logins"]}

@@ -21,7 +21,7 @@ from shared.contracts.commands import Request
 from shared.contracts.envelope import begin
 from shared.contracts.types import RequestKey
 from shared.crypto.keyring import KeyRing
-from shared.crypto.sealing import seal, typed_place
+from shared.crypto.sealing import seal, typed_place, webhook_place
 from shared.db.pool import Database
 from shared.messaging.relay import Relay
 from shared.secret import Secret
@@ -102,6 +102,10 @@ class Call(Generic[B, Q]):
     def seal_typed(self, record: str, field: str, value: str) -> str:
         """What a person typed, readable by otp_worker only, and only for this record."""
         return seal(self.deps.typed, Secret(value), typed_place(self.tenant_id, record, field))
+
+    def seal_webhook_url(self, endpoint_id: UUID, url: str) -> str:
+        """Where events are to go, readable by the notifier only: there may be a password in it."""
+        return seal(self.deps.notifier, Secret(url), webhook_place(self.tenant_id, endpoint_id, "url"))
 
     async def ask(
         self,

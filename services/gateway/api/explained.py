@@ -59,6 +59,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "tenant.suspended": "The tenant was suspended.",
         "trusted_device.added": "A device was trusted until {expires_at}.",
         "trusted_device.revoked": "A device is not trusted any more: {reason}.",
+        "webhook_endpoint.changed": "A webhook endpoint was changed.",
+        "webhook_endpoint.created": "A webhook endpoint was made.",
+        "webhook_endpoint.deleted": "A webhook endpoint was deleted.",
+        "webhook_endpoint.disabled": "A webhook endpoint was disabled: {reason}.",
+        "webhook_endpoint.secret_rotated": "A webhook secret was replaced; the old one signs until {previous_until}.",
+        "webhook_endpoint.tested": "A webhook endpoint was tried out.",
     }
 )
 

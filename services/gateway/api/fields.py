@@ -61,6 +61,7 @@ UserAgent = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_t
 Instant = Annotated[
     AwareDatetime, Field(ge=dt.datetime(2000, 1, 1, tzinfo=dt.UTC), le=dt.datetime(2200, 1, 1, tzinfo=dt.UTC))
 ]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]{1,1990}$")]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
 Limit = Annotated[int, Field(ge=1, le=100)]
 

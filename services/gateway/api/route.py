@@ -28,6 +28,8 @@ ID_PARTS: Mapping[str, Code] = MappingProxyType(
         "factor_id": RefusalCode.FACTOR_NOT_FOUND,
         "device_id": RefusalCode.DEVICE_NOT_FOUND,
         "recovery_id": RefusalCode.RECOVERY_NOT_FOUND,
+        "endpoint_id": RefusalCode.WEBHOOK_ENDPOINT_NOT_FOUND,
+        "delivery_id": RefusalCode.WEBHOOK_DELIVERY_NOT_FOUND,
         "key_id": HttpCode.KEY_NOT_FOUND,
     }
 )

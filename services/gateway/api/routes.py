@@ -10,6 +10,7 @@ from services.gateway.api.page import Page
 from services.gateway.api.pages import PAGES
 from services.gateway.api.route import Route, served
 from services.gateway.api.tenant_routes import TENANT_ROUTES
+from services.gateway.api.webhook_routes import WEBHOOK_ROUTES
 
 ROUTES: tuple[Route, ...] = (
     *ACCOUNT_ROUTES,
@@ -17,6 +18,7 @@ ROUTES: tuple[Route, ...] = (
     *FACTOR_ROUTES,
     *RECOVERY_ROUTES,
     *TENANT_ROUTES,
+    *WEBHOOK_ROUTES,
 )
 
 

@@ -44,10 +44,11 @@ async def dispatching(deps: Deps) -> AsyncIterator[None]:
         for wake in deps.wake.values():
             wake.set()
         await asyncio.gather(*dispatchers)
-        await _finish([task for tasks in in_hand.values() for task in tasks])
+        await finish([task for tasks in in_hand.values() for task in tasks])
 
 
-async def _finish(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def finish(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Give what is being sent its time, then cut it off."""
     if tasks:
         await asyncio.wait(tasks, timeout=LEAVES_WITHIN)
     for task in tasks:
@@ -69,7 +70,7 @@ async def _dispatch(channel: Channel, deps: Deps, in_hand: set[asyncio.Task[None
             in_hand.add(task)
             task.add_done_callback(in_hand.discard)
         if not claimed:
-            await _happens(deps.wake[channel], within=POLL)
+            await happens(deps.wake[channel], within=POLL)
 
 
 async def _claim(channel: Channel, deps: Deps, *, limit: int) -> list[Claimed]:
@@ -96,7 +97,7 @@ async def _deliver(claimed: Claimed, deps: Deps, leaving: asyncio.Event) -> None
         await _write_down(claimed, step, attempted.content, deps)
         if isinstance(attempted.outcome, Misconfigured):
             log.error("channel_misconfigured", channel=delivery.channel.value, reason=attempted.outcome.reason)
-            await _happens(leaving, within=BROKEN_PAUSE)  # holds its place: a broken channel slows down by itself
+            await happens(leaving, within=BROKEN_PAUSE)  # holds its place: a broken channel slows down by itself
     except StoreUnavailable:
         log.warning("outcome_not_written", delivery_id=str(delivery.delivery_id))
     except Exception as error:  # noqa: BLE001 - one delivery hurts no other
@@ -114,7 +115,8 @@ async def _write_down(claimed: Claimed, step: NextStep, content: Content | None,
     await write_down(claimed, step, content, deps)
 
 
-async def _happens(event: asyncio.Event, *, within: float) -> None:
+async def happens(event: asyncio.Event, *, within: float) -> None:
+    """Wait for it, or for so many seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within):
             await event.wait()

@@ -17,6 +17,7 @@ from services.cli.simulators.mailbox import Mailbox
 from services.cli.simulators.twilio import TwilioSimulator
 from services.notifier.adapters.renderer import Renderer
 from services.notifier.adapters.senders import SANDBOX_SID, SANDBOX_TOKEN, open_live, open_sandbox
+from services.notifier.adapters.webhook_http import open_posters
 from services.notifier.consumers import TABLE
 from services.notifier.deps import Deps
 from services.notifier.handlers.dispatch import dispatching
@@ -181,6 +182,7 @@ async def nothing_is_queued(dsn: str) -> None:
     conn = await asyncpg.connect(dsn)
     try:
         await conn.execute("DELETE FROM notifier.deliveries")
+        await conn.execute("DELETE FROM notifier.webhook_deliveries")
     finally:
         await conn.close()
 
@@ -207,7 +209,9 @@ async def desk(dsn: str, database_for: DatabaseFor, key_dir: Path) -> AsyncItera
             renderer=Renderer(),
             live=await stack.enter_async_context(open_live(settings)),
             sandbox=await stack.enter_async_context(open_sandbox(settings)),
+            posters=await stack.enter_async_context(open_posters(True, connections=128)),
             wake={channel: asyncio.Event() for channel in Channel},
+            webhook_wake=asyncio.Event(),
             public_url=PUBLIC_URL,
             domain="help.acme.example",
         )
