@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.gateway.api.auth import Keys
-from services.gateway.api.call import CANCEL_PAGE, DEPS, DOCUMENT, DOCUMENTATION, HTML, Deps
+from services.gateway.api.call import CANCEL_PAGE, DEPS, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML, Deps
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.documentation import documentation
 from services.gateway.api.openapi import document
 from services.gateway.api.routes import add_routes, listed
+from services.gateway.downloads import Downloads
 from services.gateway.listening import ApplicationRunner
 from services.gateway.middleware import SETTINGS, around
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
+from services.gateway.prompt.report_download import ReportDownloadPage
 from services.gateway.queries.accepted_events import purge_events
 from services.gateway.replies import Asker
 from services.gateway.settings import GatewaySettings
@@ -59,12 +61,14 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     """The HTTP application: one middleware, the table of routes, what they need."""
     asker = Asker(core.bus, core.health, core.ring("seal.gateway"))
     html = Pages()
+    downloads = Downloads(asker, core.ring("seal.policy"))
     specification = document(listed(), settings)
     app = web.Application(middlewares=[around], client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[HEALTH] = core.health
     app[HTML] = html
     app[CANCEL_PAGE] = RecoveryCancelPage(html, asker, core.ring("seal.policy"), settings.public_url)
+    app[DOWNLOAD_PAGE] = ReportDownloadPage(html, downloads, settings.public_url)
     app[DOCUMENT] = json.dumps(specification).encode()
     app[DOCUMENTATION] = documentation(specification)
     app[DEPS] = Deps(
@@ -75,6 +79,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
         relay=core.relay,
         keys=Keys(core.database),
         contacts=Contacts(destinations=core.ring("seal.notifier"), digests=core.ring("digest.gateway")),
+        downloads=downloads,
         answers=core.ring("seal.gateway"),
         typed=core.ring("seal.otp_worker"),
         notifier=core.ring("seal.notifier"),

@@ -106,7 +106,10 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         RefusalCode.NO_BACKUP_CODES: Kind(409, "There are no backup codes", "Generate them first."),
         RefusalCode.NO_MAILBOX: Kind(
-            409, "No mailbox to prove", "The account has no verified address, so it cannot recover by itself."
+            409, "No mailbox", "The account has no verified address, and this cannot be done without one."
+        ),
+        RefusalCode.NOT_AN_ADMIN: Kind(
+            409, "The account is no admin's", "A link to a report is mailed to an account with the role `admin` only."
         ),
         RefusalCode.NOT_A_SANDBOX: Kind(403, "Sandbox tenants only", "Use a key that begins with df_test_."),
         RefusalCode.NOT_LOCKED_OUT: Kind(409, "The account is not locked out", "There is nothing to unlock."),
@@ -120,11 +123,22 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             409, "Recovery is not offered", "The policy or the account's state rules it out. An admin can help."
         ),
         RefusalCode.RECOVERY_OVER: Kind(409, "The recovery is over", "It was executed or stopped, or has expired."),
+        RefusalCode.REPORT_EXPIRED: Kind(
+            410, "The report has expired", "It is kept for 24 hours. Ask for another one."
+        ),
+        RefusalCode.REPORT_NOT_FOUND: Kind(404, "No such report", "Ids of reports come from POST /v1/reports."),
+        RefusalCode.REPORT_NOT_READY: Kind(
+            409, "The report is still being written", "GET /v1/reports/{id} tells its progress."
+        ),
+        RefusalCode.REPORT_USED_UP: Kind(410, "The link is used up", "It was good for three downloads."),
         RefusalCode.SIGNATURE_WRONG: Kind(403, "The signature does not fit", "The callback was not taken in."),
         RefusalCode.THROTTLED: Kind(429, "Too many wrong codes", "Wait until Retry-After is over, then try again."),
         RefusalCode.TOO_MANY_CHALLENGES: Kind(429, "Too many open challenges", "Finish or cancel one first."),
         RefusalCode.TOO_MANY_FACTORS: Kind(409, "Too many factors", "Remove one first."),
         RefusalCode.TOO_MANY_RECOVERIES: Kind(429, "Too many recovery requests", "There were three within 30 days."),
+        RefusalCode.TOO_MANY_REPORTS: Kind(
+            429, "Too many reports", "Ten are being written or can still be downloaded. Use one of them."
+        ),
         RefusalCode.TOO_MANY_SENDS: Kind(429, "Too many codes sent", "No more are sent for now. Use another factor."),
         RefusalCode.TOO_SOON: Kind(429, "Too soon", "Wait until Retry-After is over, then try again."),
         RefusalCode.TOO_MANY_WEBHOOK_ENDPOINTS: Kind(

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from services.policy.domain.account import Account
 from services.policy.domain.recovery_request import RecoveryRequest
+from services.policy.domain.report import FORMAT, Report
 from services.policy.domain.requirement import StoredPolicy
 from services.policy.domain.standing import Standing
 from shared.contracts.commands import SendEmail, SendSms
 from shared.contracts.notifications import Notification
-from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RecoveryView
+from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RecoveryView, ReportProgress, ReportView
 from shared.contracts.types import Channel, Contact, RecoveryId, RecoveryState
 from shared.rules.notices import Addressee, Seal, addressee, notices
 
@@ -119,3 +120,46 @@ def recovery_notices(
         return {"happens_at": request.ready_at, "cancel_url": link(request.recovery_id, channel), **hours}
 
     return notices(to, notification, params, new_id=new_id, seal=seal, recovery_id=request.recovery_id)
+
+
+def report_view(report: Report) -> ReportView:
+    """A report as its tenant sees it. Accounts that came while it was written are counted, too."""
+    total = report.accounts_total
+    return ReportView(
+        id=report.report_id,
+        format=FORMAT,
+        state=report.state,
+        role=report.role,
+        enforcement_state=report.enforcement_state,
+        progress=ReportProgress(
+            done=report.accounts_done, total=max(total, report.accounts_done) if total is not None else None
+        ),
+        accounts=report.accounts_written,
+        size_bytes=report.size_bytes,
+        requested_at=report.requested_at,
+        ready_at=report.ready_at,
+        expires_at=report.expires_at,
+        mail_to_account=report.mail_to,
+        downloads_left=report.downloads_left,
+    )
+
+
+def report_notices(
+    account: Account,
+    params: Mapping[str, object],
+    *,
+    tenant_name: str,
+    tenant_colour: str | None,
+    seal: Seal,
+    new_id: Callable[[], UUID],
+) -> list[SendEmail | SendSms]:
+    """The link to a report, to the account's present address only: whoever has the link has the list."""
+    to = addressee(
+        emails=[account.email],
+        phones=[],
+        language=account.locale,
+        time_zone=account.time_zone,
+        tenant_name=tenant_name,
+        tenant_colour=tenant_colour,
+    )
+    return notices(to, Notification.REPORT_READY, params, new_id=new_id, seal=seal)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.policy.adapters.report_files import ReportFiles
 from services.policy.consumers import TABLE
 from services.policy.deps import CancelLinks, Deps
 from services.policy.schedule import SCHEDULE, run_timers
@@ -47,4 +48,7 @@ def _deps(core: Core, settings: PolicySettings) -> Deps:
         to_notifier=core.ring("seal.notifier"),
         public_url=settings.public_url,
     )
-    return Deps(cancel_links=links, database=core.database, relay=core.relay)
+    files = ReportFiles(
+        ring=core.ring("seal.policy"), to_notifier=core.ring("seal.notifier"), public_url=settings.public_url
+    )
+    return Deps(cancel_links=links, report_files=files, database=core.database, relay=core.relay)

@@ -9,6 +9,8 @@ from services.policy.handlers import (
     policies,
     recovery,
     recovery_timers,
+    report_pages,
+    reports,
     requirement,
 )
 from shared.contracts import commands, events
@@ -26,6 +28,10 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.ReadRecovery, recovery.read_recovery),
     on(POLICY_REQUESTS, commands.CancelRecovery, recovery.cancel_by_request),
     on(POLICY_REQUESTS, commands.DenyRecovery, recovery.deny_recovery),
+    on(POLICY_REQUESTS, commands.StartReport, reports.start_report),
+    on(POLICY_REQUESTS, commands.ReadReport, reports.read_report),
+    on(POLICY_REQUESTS, commands.OpenReport, reports.open_report),
+    on(POLICY_REQUESTS, commands.ReadReportChunk, reports.read_report_chunk),
     on(POLICY_REQUESTS, commands.MoveClock, clock.move_clock),
     on(POLICY_COMMANDS, commands.PutAccount, accounts.put_account),
     on(POLICY_COMMANDS, commands.RecordPasswordChange, accounts.record_change_of_password),
@@ -37,6 +43,8 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, commands.FinishRecovery, recovery_timers.finish_recovery),
     on(POLICY_COMMANDS, commands.ExpireRecovery, recovery_timers.expire_recovery),
     on(POLICY_COMMANDS, commands.ConcludeRecovery, recovery_timers.conclude_recovery),
+    on(POLICY_COMMANDS, commands.WriteReportPage, report_pages.write_report_page),
+    on(POLICY_COMMANDS, commands.ExpireReport, reports.expire_report),
     on(POLICY_COMMANDS, events.FactorConfirmed, factors.factor_confirmed),
     on(POLICY_COMMANDS, events.FactorRevoked, factors.factor_revoked),
     on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),

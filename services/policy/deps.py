@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
+from services.policy.adapters.report_files import ReportFiles
 from shared.contracts.types import Channel, DeliveryId, RecoveryId
 from shared.crypto import digests
 from shared.crypto.keyring import KeyRing, UnknownKey
@@ -55,6 +56,7 @@ class Deps:
     """For handlers and duties."""
 
     cancel_links: CancelLinks
+    report_files: ReportFiles
     database: Database
     relay: Relay
     new_id: Callable[[], UUID] = new_id

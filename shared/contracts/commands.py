@@ -12,6 +12,7 @@ from shared.contracts.envelope import Command
 from shared.contracts.notifications import Notification
 from shared.contracts.policy import WholePolicy
 from shared.contracts.types import (
+    AccountId,
     ChallengeId,
     Channel,
     Contact,
@@ -25,6 +26,7 @@ from shared.contracts.types import (
     FirstFactor,
     Purpose,
     RecoveryId,
+    ReportId,
     RequestKey,
     Role,
     Sealed,
@@ -349,6 +351,53 @@ class DenyRecovery(Request):
     reason: str
 
 
+class StartReport(Request):
+    """Write the list of who uses a second factor: of one role or state where it is said. Answer: `ReportView`.
+
+    `mail_to`: the account of an admin, who is mailed a link when it is ready.
+    """
+
+    type = "start_report"
+    lane = _POLICY_REQUESTS
+
+    role: Role | None = None
+    state: EnforcementState | None = None
+    mail_to: AccountId | None = None
+
+
+class ReadReport(Request):
+    """How far a report is. Answer: `ReportView`."""
+
+    type = "read_report"
+    lane = _POLICY_REQUESTS
+
+    report_id: ReportId
+
+
+class OpenReport(Request):
+    """A download begins: by the mailed link, whose `token` is good three times, or by an API key.
+
+    Answer: `OpenedReport`.
+    """
+
+    type = "open_report"
+    lane = _POLICY_REQUESTS
+
+    report_id: ReportId
+    token: Sealed | None = None  # ring seal.policy, typed_place(tenant, report id, "token")
+    is_look: bool = False  # what a download would be, without one: nothing is counted, nothing said
+
+
+class ReadReportChunk(Request):
+    """A piece of a report, for a download that `OpenReport` allowed. Answer: `ReportChunk`."""
+
+    type = "read_report_chunk"
+    lane = _POLICY_REQUESTS
+
+    report_id: ReportId
+    number: int  # from 0
+
+
 class MoveClock(Request):
     """Move a sandbox tenant's clock forward, and its pending timers with it. Answer: `ClockView`."""
 
@@ -367,6 +416,16 @@ class ConcludeRecovery(Command):
     recovery_id: RecoveryId
     is_executed: bool
     revoked_factors: int = 0
+
+
+class WriteReportPage(Command):
+    """Write the next page of a report: number `page`, counted from 0."""
+
+    type = "write_report_page"
+    lane = _POLICY_COMMANDS
+
+    report_id: ReportId
+    page: int
 
 
 # --- policy: what its timers fire -------------------------------------------------------------------------------------
@@ -429,6 +488,15 @@ class ExpireRecovery(Command):
     recovery_id: RecoveryId
 
 
+class ExpireReport(Command):
+    """The time of a report may be over."""
+
+    type = "expire_report"
+    lane = _POLICY_COMMANDS
+
+    report_id: ReportId
+
+
 # --- notifier ---------------------------------------------------------------------------------------------------------
 
 
@@ -437,8 +505,8 @@ class Notify(Command):
 
     `params` are the notification's (`notifications.PARAMS`); a code travels in `code`, sealed at
     ``secret_param_place(tenant, account, delivery id)``; further parameters that hold a token (`cancel_url`,
-    `not_me_url`) travel in `secrets`, a JSON object sealed at the same place. Never sent after `not_after`, which is
-    tenant time.
+    `not_me_url`, `download_url`) travel in `secrets`, a JSON object sealed at the same place. Never sent after
+    `not_after`, which is tenant time.
     """
 
     delivery_id: DeliveryId

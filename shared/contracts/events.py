@@ -8,6 +8,7 @@ import datetime as dt
 from shared.contracts.envelope import Event
 from shared.contracts.policy import WholePolicy
 from shared.contracts.types import (
+    AccountId,
     ChallengeId,
     Channel,
     Decision,
@@ -20,6 +21,7 @@ from shared.contracts.types import (
     Method,
     Purpose,
     RecoveryId,
+    ReportId,
     Role,
 )
 
@@ -325,6 +327,41 @@ class PolicyChanged(Event):
 
     version: int
     policy: WholePolicy
+
+
+class ReportEvent(Event):
+    """What all events of a report say."""
+
+    report_id: ReportId
+
+
+class ReportRequested(ReportEvent):
+    type = "report.requested"
+
+    role: Role | None = None
+    state: EnforcementState | None = None
+    mail_to: AccountId | None = None
+
+
+class ReportReady(ReportEvent):
+    type = "report.ready"
+
+    accounts: int
+    expires_at: dt.datetime
+
+
+class ReportDownloaded(ReportEvent):
+    """A download began; `is_by_link`: with the mailed link, not with an API key."""
+
+    type = "report.downloaded"
+
+    is_by_link: bool
+
+
+class ReportExpired(ReportEvent):
+    """Its content is gone."""
+
+    type = "report.expired"
 
 
 class ClockMoved(Event):

@@ -47,6 +47,7 @@ class Notification(enum.StrEnum):
     ACCOUNT_RESET = "account_reset"
     ADDRESS_CHANGED = "address_changed"
     FAILED_ATTEMPTS = "failed_attempts"
+    REPORT_READY = "report_ready"
 
 
 class Notice(Value):
@@ -122,6 +123,14 @@ class FailedAttempts(Notice):
     attempts: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
+class ReportReady(Notice):
+    """The report that an admin asked for; its link's button may be pressed `downloads` times before `expires_at`."""
+
+    expires_at: AwareDatetime
+    downloads: Annotated[int, Field(ge=1, le=10)]
+    download_url: Link = Field(repr=False)
+
+
 PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
     {
         Notification.CODE: Code,
@@ -144,6 +153,7 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.ACCOUNT_RESET: Notice,
         Notification.ADDRESS_CHANGED: Notice,
         Notification.FAILED_ATTEMPTS: FailedAttempts,
+        Notification.REPORT_READY: ReportReady,
     }
 )
 """The model of each notification's parameters."""

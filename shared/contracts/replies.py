@@ -21,6 +21,8 @@ from shared.contracts.types import (
     Purpose,
     RecoveryId,
     RecoveryState,
+    ReportId,
+    ReportState,
     Role,
     Value,
     WebhookDeliveryId,
@@ -55,17 +57,23 @@ class RefusalCode(enum.StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NO_BACKUP_CODES = "no_backup_codes"
     NO_MAILBOX = "no_mailbox"
+    NOT_AN_ADMIN = "not_an_admin"
     NOT_A_SANDBOX = "not_a_sandbox"
     NOT_LOCKED_OUT = "not_locked_out"
     PROOF_REQUIRED = "proof_required"
     RECOVERY_NOT_FOUND = "recovery_not_found"
     RECOVERY_NOT_OFFERED = "recovery_not_offered"
     RECOVERY_OVER = "recovery_over"  # executed, cancelled, denied or expired already
+    REPORT_EXPIRED = "report_expired"
+    REPORT_NOT_FOUND = "report_not_found"
+    REPORT_NOT_READY = "report_not_ready"  # `retry_after_seconds`
+    REPORT_USED_UP = "report_used_up"  # its link was good three times
     SIGNATURE_WRONG = "signature_wrong"
     THROTTLED = "throttled"  # `retry_after_seconds`
     TOO_MANY_CHALLENGES = "too_many_challenges"
     TOO_MANY_FACTORS = "too_many_factors"
     TOO_MANY_RECOVERIES = "too_many_recoveries"
+    TOO_MANY_REPORTS = "too_many_reports"
     TOO_MANY_SENDS = "too_many_sends"
     TOO_MANY_WEBHOOK_ENDPOINTS = "too_many_webhook_endpoints"
     TOO_SOON = "too_soon"  # `retry_after_seconds`
@@ -270,6 +278,45 @@ class RecoveryView(Value):
     end_reason: str | None = None
     challenge_id: ChallengeId | None = None  # proves the mailbox, while the state is `draft`
     mailbox: str | None = None  # masked
+
+
+class ReportProgress(Value):
+    """Accounts looked at, of how many; `total` is counted when the work begins."""
+
+    done: int
+    total: int | None = None
+
+
+class ReportView(Value):
+    """A report: who uses a second factor."""
+
+    id: ReportId
+    format: str
+    state: ReportState
+    role: Role | None = None
+    enforcement_state: EnforcementState | None = None
+    progress: ReportProgress
+    accounts: int  # in it so far
+    size_bytes: int
+    requested_at: dt.datetime
+    ready_at: dt.datetime | None = None
+    expires_at: dt.datetime
+    mail_to_account: str | None = None
+    downloads_left: int | None = None  # of the mailed link; with an API key there is no count
+
+
+class OpenedReport(Value):
+    """A download that may begin: so many chunks, which are so many bytes together."""
+
+    file_name: str
+    chunks: int
+    size_bytes: int
+
+
+class ReportChunk(Value):
+    """A piece of the file, compressed (RFC 1950) and sealed: ring seal.policy, `report_chunk_place`."""
+
+    sealed: str
 
 
 class ClockView(Value):

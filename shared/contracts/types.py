@@ -15,6 +15,7 @@ RecoveryId = NewType("RecoveryId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 EndpointId = NewType("EndpointId", UUID)
 WebhookDeliveryId = NewType("WebhookDeliveryId", UUID)
+ReportId = NewType("ReportId", UUID)
 
 ACCOUNT_ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
 AccountId = Annotated[str, StringConstraints(pattern=ACCOUNT_ID_PATTERN)]
@@ -124,6 +125,14 @@ class RecoveryState(enum.StrEnum):
     DENIED = "denied"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
+
+
+class ReportState(enum.StrEnum):
+    """``running → ready → expired``, ``running → expired``."""
+
+    RUNNING = "running"
+    READY = "ready"
+    EXPIRED = "expired"
 
 
 class DeliveryState(enum.StrEnum):

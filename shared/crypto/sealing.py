@@ -96,6 +96,11 @@ def typed_place(tenant_id: UUID, record: str, field: str) -> Place:
     return Place(tenant_id=tenant_id, purpose="typed", record=record, field=field)
 
 
+def report_chunk_place(tenant_id: UUID, report_id: UUID, number: int) -> Place:
+    """The place of a piece of a report, where it rests and on its way to who downloads it."""
+    return Place(tenant_id=tenant_id, purpose="report", record=str(report_id), field=str(number))
+
+
 def reply_place(tenant_id: UUID, scope: str, key: str) -> Place:
     """The place of an answer to a request: the same for every repetition of it."""
     return Place(tenant_id=tenant_id, purpose="reply", record=f"{scope} {key}", field="answer")

@@ -52,7 +52,7 @@ Params = Mapping[str, object]
 Seal = Callable[[DeliveryId, str], str]
 """Seals a text to the notifier at the place of a delivery's secrets (`shared.crypto.sealing.secret_param_place`)."""
 
-SECRET_PARAMS = frozenset({"cancel_url", "not_me_url"})
+SECRET_PARAMS = frozenset({"cancel_url", "not_me_url", "download_url"})
 """Links that act hold a token; in a queue or a dead letter they would be anybody's."""
 
 

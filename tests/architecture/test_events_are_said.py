@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from shared.contracts.codec import EVENTS, MESSAGES
-from shared.contracts.types import ChallengeState, DeliveryState, EnforcementState, FactorState, RecoveryState
+from shared.contracts.types import (
+    ChallengeState,
+    DeliveryState,
+    EnforcementState,
+    FactorState,
+    RecoveryState,
+    ReportState,
+)
 from tests.architecture.source import python_files, tree
 
 # What is said when something comes into a state. None: nothing has happened yet that anyone needs to hear of.
@@ -36,6 +43,11 @@ _SAID: Mapping[type[enum.StrEnum], Mapping[str, str | None]] = {
         "expired": "recovery.expired",
         "superseded": "recovery.superseded",
     },
+    ReportState: {
+        "running": "report.requested",
+        "ready": "report.ready",
+        "expired": "report.expired",
+    },
     DeliveryState: {
         "queued": None,
         "sending": None,
@@ -61,6 +73,7 @@ _MORE = {  # within a state
     "recovery.attack",
     "enforcement.reminded",
     "enforcement.unlocked",
+    "report.downloaded",
 }
 _PROMISED = {  # a tenant may subscribe to them already; the calls that say them are not there yet
     "challenge.redeemed",
@@ -75,7 +88,7 @@ def test_every_state_has_its_event(states: type[enum.StrEnum]) -> None:
     assert {each for each in _SAID[states].values() if each} <= EVENTS.keys()
 
 
-@pytest.mark.parametrize("noun", ["challenge", "factor", "recovery", "enforcement", "code"])
+@pytest.mark.parametrize("noun", ["challenge", "factor", "recovery", "enforcement", "report", "code"])
 def test_every_event_of_a_state_machine_has_its_place_in_it(noun: str) -> None:
     """An event that no transition says is a promise to the tenants that nobody keeps."""
     of_states = {event for states in _SAID.values() for event in states.values() if event}

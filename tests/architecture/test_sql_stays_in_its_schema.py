@@ -16,6 +16,7 @@ _PUBLISHED = {
     "gateway.tenants_at_work",
     "otp.account_facts",
     "otp.factor_contacts",
+    "otp.factor_usage",
     "otp.assertion_keys",
 }
 _RELATION = re.compile(rf"(?<![\w.])(?:{_SCHEMAS})\.[a-z_]+")

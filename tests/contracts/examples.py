@@ -24,6 +24,7 @@ _CHALLENGE = "01990000-0000-7000-8000-0000000000c1"
 _FACTOR = "01990000-0000-7000-8000-0000000000f1"
 _RECOVERY = "01990000-0000-7000-8000-0000000000e1"
 _DELIVERY = "01990000-0000-7000-8000-0000000000d1"
+_REPORT = "01990000-0000-7000-8000-000000000091"
 _DEVICE = "01990000-0000-7000-8000-0000000000a1"
 _ENDPOINT = "01990000-0000-7000-8000-0000000000e9"
 _DEADLINE = "2027-02-07T09:30:00Z"
@@ -48,6 +49,7 @@ _POLICY = {
 _BY_NAME: Mapping[str, object] = MappingProxyType(
     {
         "account_id": ACCOUNT,
+        "accounts": 12_345,
         "active": True,
         "advance_seconds": 86_400,
         "attempts_left": 3,
@@ -85,15 +87,18 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "ip": "203.0.113.7",
         "is_active": True,
         "is_attack": True,
+        "is_by_link": True,
         "is_executed": True,
         "is_first": True,
         "is_last": False,
+        "is_look": True,
         "is_new": True,
         "is_sandbox": True,
         "is_sso": False,
         "key_id": "01990000-0000-7000-8000-0000000000b1",
         "limit": 25,
         "locale": "de-AT",
+        "mail_to": "admin-1",
         "mailbox": _MAIL,
         "method": "totp",
         "name": "Acme Helpdesk",
@@ -107,11 +112,14 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "previous_until": "2027-02-01T09:30:00Z",
         "proof": _CHALLENGE,
         "purpose": "sign_in",
+        "page": 7,
+        "number": 7,
         "ready_at": "2027-02-01T09:30:00Z",
         "recovery_code": _SEALED,
         "recovery_id": _RECOVERY,
         "recovery_key": _SEALED,
         "replaces": _FACTOR,
+        "report_id": _REPORT,
         "request": {
             "scope": "POST /v1/logins",
             "key": "1c0f2b7e",
@@ -169,6 +177,7 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "change_webhook_endpoint": _ENDPOINT_AT,
         "read_webhook_deliveries": {"before": _DELIVERY, "state": "failed"},
         "read_entries": {"after": 100, "before": 200, "types": ["login.decided", "factor.confirmed"]},
+        "report.ready": {"expires_at": "2027-02-01T09:30:00Z"},
         "login.decided": {"reason": "factor_active"},
         "challenge.rejected": {"reason": "code_wrong"},
         "challenge.cancelled": {"reason": "requested"},

@@ -200,6 +200,19 @@ class PolicyBody(Policy):
         return Policy.model_validate(self.model_dump(exclude={"actor"}))
 
 
+class ReportBody(ByAdmin):
+    """Which accounts, and the admin's account that is mailed a link to the file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"format": "csv", "role": "agent", "mail_to_account": "ada"}]}
+    )
+
+    format: Literal["csv"] = "csv"
+    role: Role | None = None
+    state: EnforcementState | None = None
+    mail_to_account: AccountId | None = None
+
+
 class TimelineQuery(Page):
     """A page, newest first."""
 

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from services.gateway.api.auth import Caller, Keys
 from services.gateway.api.contacts import Contacts
+from services.gateway.downloads import Downloads
 from services.gateway.problems import Problem, of_refusal
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
+from services.gateway.prompt.report_download import ReportDownloadPage
 from services.gateway.replies import Asker, Dependencies
 from services.gateway.settings import GatewaySettings
 from shared.clock import host_now
@@ -49,6 +51,7 @@ class Deps:
     relay: Relay
     keys: Keys
     contacts: Contacts
+    downloads: Downloads
     answers: KeyRing  # seal.gateway
     typed: KeyRing  # seal.otp_worker
     notifier: KeyRing  # seal.notifier
@@ -58,6 +61,7 @@ class Deps:
 DEPS = web.AppKey("deps", Deps)
 HTML = web.AppKey("html", Pages)
 CANCEL_PAGE = web.AppKey("cancel_page", RecoveryCancelPage)
+DOWNLOAD_PAGE = web.AppKey("download_page", ReportDownloadPage)
 DOCUMENT = web.AppKey("document", bytes)
 DOCUMENTATION = web.AppKey("documentation", Mapping[str, object])
 
@@ -83,6 +87,7 @@ class Call(Generic[B, Q]):
     path: Mapping[str, str]
     key: RequestKey | None = None  # the Idempotency-Key, on routes that want one
     deadline: dt.datetime
+    is_head: bool = False  # only the head of the answer will be sent
     correlation_id: UUID | None = None
 
     @property

@@ -108,7 +108,7 @@ def _operation(route: Route, names: dict[type[BaseModel], Json]) -> Json:
         operation["parameters"].append(_KEY_PARAMETER)
     good = {
         "description": HTTPStatus(route.status).phrase,
-        "content": {"application/json": {"schema": names[route.answer]}},
+        "content": {route.content_type: {"schema": names[route.answer] if route.answer else {"type": "string"}}},
     }
     operation["responses"] = {str(route.status): good} | _problems(codes) | {"default": _problem("Another problem")}
     return operation

@@ -2,13 +2,14 @@
 
 from aiohttp import web
 
-from services.gateway.api.call import CANCEL_PAGE, DOCUMENT, DOCUMENTATION, HTML
+from services.gateway.api.call import CANCEL_PAGE, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML
 from services.gateway.api.callbacks import twilio
 from services.gateway.api.page import Page
 from services.gateway.api.published_keys import jwks
 from services.gateway.middleware import SETTINGS
 from services.gateway.problems import BY_SLUG
 from services.gateway.prompt.recovery_cancel import PATH as RECOVERY_CANCEL
+from services.gateway.prompt.report_download import PATH as REPORT_DOWNLOAD
 from shared.http.health import healthz, metrics, readyz
 
 _SHORTLY = {"Cache-Control": "public, max-age=300"}
@@ -45,6 +46,17 @@ async def recovery_cancel(request: web.Request) -> web.Response:
     return await request.app[CANCEL_PAGE].act(request)
 
 
+async def show_report_download(request: web.Request) -> web.Response:
+    """Shows, and counts nothing."""
+    return await request.app[DOWNLOAD_PAGE].show(request)
+
+
+async def report_download(request: web.Request) -> web.Response:
+    """Sends the file."""
+    return await request.app[DOWNLOAD_PAGE].act(request)
+
+
+_DOWNLOAD_FIELDS = ("tenant", "report", "token")
 _CANCEL_FIELDS = ("tenant", "request", "token")
 
 PAGES: tuple[Page, ...] = (
@@ -138,5 +150,28 @@ PAGES: tuple[Page, ...] = (
         content_type="text/html",
         answers={200: "Stopped.", 404: "Not a valid link.", 409: "It is over.", 503: "Not available right now."},
         form=(*_CANCEL_FIELDS, "reason"),
+    ),
+    Page(
+        method="GET",
+        path=REPORT_DOWNLOAD,
+        handler=show_report_download,
+        summary="The page behind the mailed link to a report; shows only",
+        content_type="text/html",
+        answers={200: "A button.", 404: "Not a valid link."},
+        query=_DOWNLOAD_FIELDS,
+    ),
+    Page(
+        method="POST",
+        path=REPORT_DOWNLOAD,
+        handler=report_download,
+        summary="Sends the report, three times at most",
+        content_type="text/csv",
+        answers={
+            200: "The file.",
+            404: "Not a valid link.",
+            410: "It has expired, or was downloaded three times.",
+            503: "Not available right now.",
+        },
+        form=_DOWNLOAD_FIELDS,
     ),
 )

@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from services.gateway.api.auth import Allowed, Caller, forbids
 from services.gateway.api.call import Call, Deps, Nothing, Outcome, Said
 from services.gateway.api.parsing import JSON, idempotency_key, parse_body, parse_query, read_json
+from services.gateway.downloads import Streamed
 from services.gateway.middleware import CALLER, DEADLINE, REQUEST_ID, problem_response
 from services.gateway.problems import Code, HttpCode, Problem, invalid
 from shared.contracts.replies import RefusalCode
@@ -30,6 +31,7 @@ ID_PARTS: Mapping[str, Code] = MappingProxyType(
         "recovery_id": RefusalCode.RECOVERY_NOT_FOUND,
         "endpoint_id": RefusalCode.WEBHOOK_ENDPOINT_NOT_FOUND,
         "delivery_id": RefusalCode.WEBHOOK_DELIVERY_NOT_FOUND,
+        "report_id": RefusalCode.REPORT_NOT_FOUND,
         "key_id": HttpCode.KEY_NOT_FOUND,
     }
 )
@@ -43,9 +45,10 @@ class Route:
     method: str
     path: str
     allows: Allowed
-    handler: Callable[[Call[Any, Any]], Awaitable[Outcome]]
+    handler: Callable[[Call[Any, Any]], Awaitable[Outcome | Streamed]]
     summary: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None  # None: a file of `content_type`
+    content_type: str = JSON
     body: type[BaseModel] | None = None
     documented_body: type[BaseModel] | None = None  # where `body` is looser than what is taken
     query: type[BaseModel] | None = None
@@ -69,6 +72,8 @@ def served(route: Route, deps: Deps) -> Callable[[web.Request], Awaitable[web.St
         match outcome:
             case Said(data):
                 return web.Response(body=json.dumps(data).encode(), status=route.status, content_type=JSON)
+            case Streamed():
+                return outcome.response()
             case Problem():
                 return problem_response(request, outcome)
 
@@ -118,6 +123,7 @@ async def _parsed(route: Route, request: web.Request, deps: Deps, caller: Caller
         path=dict(request.match_info),
         key=key,
         deadline=request[DEADLINE],
+        is_head=request.method == hdrs.METH_HEAD,
         correlation_id=UUID(request[REQUEST_ID]) if _is_uuid(request[REQUEST_ID]) else None,
     )
 

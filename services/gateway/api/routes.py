@@ -8,6 +8,7 @@ from services.gateway.api.factor_routes import FACTOR_ROUTES
 from services.gateway.api.login_routes import LOGIN_ROUTES
 from services.gateway.api.page import Page
 from services.gateway.api.pages import PAGES
+from services.gateway.api.report_routes import REPORT_ROUTES
 from services.gateway.api.route import Route, served
 from services.gateway.api.tenant_routes import TENANT_ROUTES
 from services.gateway.api.webhook_routes import WEBHOOK_ROUTES
@@ -19,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *RECOVERY_ROUTES,
     *TENANT_ROUTES,
     *WEBHOOK_ROUTES,
+    *REPORT_ROUTES,
 )
 
 

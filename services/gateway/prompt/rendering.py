@@ -8,7 +8,15 @@ from importlib.resources import files
 from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-_PAGES = ("layout.html", "recovery_cancel.html", "recovery_cancelled.html", "problem.html", "documentation.html")
+_PAGES = (
+    "layout.html",
+    "recovery_cancel.html",
+    "recovery_cancelled.html",
+    "report_download.html",
+    "message.html",
+    "problem.html",
+    "documentation.html",
+)
 
 
 class Pages:

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from services.policy.adapters.report_files import ReportFiles
 from services.policy.consumers import TABLE
 from services.policy.deps import CancelLinks, Deps
 from services.policy.handlers.timers import fire_due_timers
@@ -269,7 +270,12 @@ async def open_service(
         to_notifier=load_ring(key_dir, "seal.notifier"),
         public_url="https://2fa.example",
     )
-    deps = Deps(cancel_links=links, database=database, relay=relay)
+    files = ReportFiles(
+        ring=load_ring(key_dir, "seal.policy"),
+        to_notifier=load_ring(key_dir, "seal.notifier"),
+        public_url="https://2fa.example",
+    )
+    deps = Deps(cancel_links=links, report_files=files, database=database, relay=relay)
     consumer = Consumer(table=TABLE, deps=deps, database=database, bus=bus, relay=relay, answers=answers)
 
     def open_for(tenant_id: UUID) -> Service:

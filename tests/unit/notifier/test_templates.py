@@ -30,6 +30,9 @@ REQUIRED: Mapping[str, object] = {
     "deadline": AT,
     "days": 7,
     "left": dt.timedelta(days=4),
+    "expires_at": AT,
+    "downloads": 3,
+    "download_url": "https://helpdesk.example/r/abcdefghij",
 }
 OPTIONAL: Mapping[str, object] = {
     "tenant_colour": "#ffcc00",
