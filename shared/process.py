@@ -63,7 +63,7 @@ async def open_core(settings: Settings, *, name: str, rings: Sequence[str]) -> A
         await health.wait_known()
         if settings.health_port:
             await stack.enter_async_context(serve_health(health, settings.health_host, settings.health_port))
-        own = [lane for lane in LANES if lane.name.startswith(f"{name}.")]
+        own = [lane for lane in LANES if lane.name.startswith(f"{name}.") and not lane.is_ingress]
         await park_dead_letters(bus, database, own)
         try:
             yield Core(name=name, database=database, bus=bus, relay=relay, rings=loaded, health=health, spawn=spawn)

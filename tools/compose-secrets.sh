@@ -25,7 +25,7 @@ for service in gateway otp_worker policy notifier audit operator; do
 done
 
 password "$folder/rabbitmq_password"
-printf 'default_user = deskfactor\ndefault_pass = %s\n' "$(cat "$folder/rabbitmq_password")" >"$folder/rabbitmq.conf"
+printf 'default_user = deskfactor\ndefault_pass = %s\nmax_message_size = 1048576\n' "$(cat "$folder/rabbitmq_password")" >"$folder/rabbitmq.conf"
 printf 'amqp://deskfactor:%s@rabbitmq/' "$(cat "$folder/rabbitmq_password")" >"$folder/urls/amqp"
 password "$folder/grafana_password"
 

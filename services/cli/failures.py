@@ -3,8 +3,10 @@
 import errno
 from dataclasses import dataclass
 
+from services.cli.broker_access import QueueNotMade
 from services.cli.commands.output import Status
 from services.cli.embedded.postgres import NoPostgres, ServerFailed, StateInUse
+from services.cli.rabbitmq_management import ManagementRefused
 from services.cli.tenants import NoSuchTenant
 from services.cli.verification import BadHead
 from shared.crypto.keyring import KeyRingError
@@ -29,6 +31,8 @@ def failure_of(error: Exception) -> Failure | None:
     match error:
         case ConfigurationError() | KeyRingError() | UnusablePassword() | BadHead() | NoSuchTenant():
             return Failure(str(error), Status.USAGE)
+        case ManagementRefused() | QueueNotMade():
+            return Failure(str(error), Status.UNAVAILABLE)
         case MigrationError() | NoPostgres() | ServerFailed() | StateInUse():
             return Failure(str(error), Status.UNAVAILABLE)
         case StoreUnavailable():

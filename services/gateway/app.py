@@ -15,6 +15,7 @@ from services.gateway.api.documentation import documentation
 from services.gateway.api.openapi import document
 from services.gateway.api.routes import add_routes, listed
 from services.gateway.downloads import Downloads
+from services.gateway.ingress import Ingress
 from services.gateway.listening import ApplicationRunner
 from services.gateway.middleware import SETTINGS, around
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
@@ -26,8 +27,11 @@ from services.gateway.settings import GatewaySettings
 from shared.db.pool import Database
 from shared.http.health import HEALTH
 from shared.messaging.answers import purge_answers
+from shared.messaging.dead_letters import Parker
+from shared.messaging.topology import GATEWAY_INGRESS
 from shared.process import Core, open_core
 from shared.schedule import Every, run_schedule
+from shared.settings import Transport
 
 MAX_BODY = 64 * 1024  # bytes
 RINGS = ("seal.gateway", "seal.otp_worker", "seal.notifier", "seal.policy", "digest.gateway")
@@ -51,6 +55,8 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Serving]:
         try:
             site = web.TCPSite(runner, settings.host, settings.port)
             await site.start()
+            if settings.bus is Transport.RABBITMQ:  # last: nobody at the door waits for a broker that hangs
+                await _listen_to_tenants(core)
             yield Serving(core=core, url=_url(settings, runner))
         finally:
             core.health.is_leaving = True
@@ -78,7 +84,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
         database=core.database,
         relay=core.relay,
         keys=Keys(core.database),
-        contacts=Contacts(destinations=core.ring("seal.notifier"), digests=core.ring("digest.gateway")),
+        contacts=_contacts(core),
         downloads=downloads,
         answers=core.ring("seal.gateway"),
         typed=core.ring("seal.otp_worker"),
@@ -87,6 +93,17 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     )
     add_routes(app, app[DEPS])
     return app
+
+
+async def _listen_to_tenants(core: Core) -> None:
+    """Take what tenants publish themselves. The PostgreSQL lanes have no sign-in that could tell them apart."""
+    ingress = Ingress(core.database, core.relay, _contacts(core), core.ring("seal.gateway"))
+    await core.bus.consume_dead([GATEWAY_INGRESS], Parker(core.database, prepare=ingress.prepare).receive)
+    await core.bus.consume(GATEWAY_INGRESS, ingress.receive)
+
+
+def _contacts(core: Core) -> Contacts:
+    return Contacts(destinations=core.ring("seal.notifier"), digests=core.ring("digest.gateway"))
 
 
 async def _purge(database: Database) -> bool:

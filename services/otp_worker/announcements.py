@@ -1,5 +1,6 @@
 """What is said of each decision: verdicts in, envelopes out. Nothing here decides."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.otp_worker.domain.account import Account
@@ -47,8 +48,11 @@ def login_decided(
     challenge: Challenge | None,
     context: Context,
 ) -> Envelope[events.LoginDecided]:
-    """The answer to a login, also for whoever published it without waiting for one."""
-    return say(
+    """The answer to a login, also for whoever published it without waiting for one.
+
+    A login that came as an event is answered under that event's id, the only one that its helpdesk knows.
+    """
+    said = say(
         cause,
         account,
         events.LoginDecided(
@@ -61,6 +65,7 @@ def login_decided(
             ip=context.ip,
         ),
     )
+    return dataclasses.replace(said, causation_id=cause.causation_id or cause.id)
 
 
 def challenge_issued(cause: Cause, account: Account, challenge: Challenge) -> Envelope[events.ChallengeIssued]:

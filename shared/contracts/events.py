@@ -442,6 +442,21 @@ class WebhookSecretRotated(WebhookEndpointEvent):
     previous_until: dt.datetime
 
 
+class BrokerAccessGranted(Event):
+    """The tenant may publish on the broker and read its events there, or has a new password for it."""
+
+    type = "broker_access.granted"
+
+    username: str
+    is_rotated: bool = False
+
+
+class BrokerAccessRevoked(Event):
+    type = "broker_access.revoked"
+
+    username: str
+
+
 class AuditHead(Event):
     """A signed head of a tenant's chain: whoever keeps it can prove that nothing before it was cut off."""
 

@@ -41,6 +41,7 @@ class Outgoing:
     body: bytes = field(repr=False)
     expires_at: dt.datetime | None = None  # host time; after it nobody shall act on the message
     headers: Mapping[str, str] = field(default_factory=dict)
+    tenant_id: UUID | None = None  # whose it is; a fact also goes to the tenant's own queue, where there is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Incoming:
     first_seen_at: dt.datetime
     dead_reason: str | None = None  # only on what `consume_dead` hands over
     headers: Mapping[str, str] = field(default_factory=dict)
+    tenant_id: UUID | None = None  # of what a tenant published itself: as the broker checked, not as the message says
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Messages that died are parked in PostgreSQL, where a person finds them; replay puts them back with the same id."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -11,6 +11,7 @@ from shared.db.connection import Connection, StoreUnavailable
 from shared.db.pool import Database, wait_until_up
 from shared.messaging.bus import Ack, Disposition, Exchange, Incoming, Retry
 from shared.messaging.outbox import OutboxRow, insert_again
+from shared.messaging.topology import LANES
 from shared.observability.metrics import DEAD_LETTERS
 
 log = structlog.get_logger()
@@ -18,18 +19,22 @@ log = structlog.get_logger()
 WAITS = 5  # for a database that is away; each ends when it answers again
 REASON_LENGTH = 100
 _NOT_OF_A_WORD = re.compile(r"[^\w.:-]", re.ASCII)
+_INGRESS = frozenset(lane.name for lane in LANES if lane.is_ingress)
 
 
 class Parker:
     """Takes what died on a service's lanes into the table ``bus.dead_letters``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, prepare: Callable[[Incoming], Incoming] | None = None) -> None:
+        """``prepare``: makes a letter fit to be kept, where its body is not sealed already."""
         self._database = database
+        self._prepare = prepare
 
     async def receive(self, batch: Sequence[Incoming]) -> list[Disposition]:
         """Park all of them; holds them while the database is away. Parking twice is parking once."""
+        prepared = [self._prepare(letter) for letter in batch] if self._prepare is not None else batch
         try:
-            await self._park(batch)
+            await self._park(prepared)
         except Exception as error:  # noqa: BLE001 - one that the table does not take keeps no other from it
             log.error("letters_not_parked", lane=batch[0].lane, size=len(batch), error=error)
             if len(batch) == 1:
@@ -70,7 +75,7 @@ async def park_letters(conn: Connection, letters: Sequence[Incoming]) -> None:
         [letter.lane for letter in letters],
         [_machine_word(letter.dead_reason or "unknown") for letter in letters],
         [envelope.data.type if envelope else None for envelope in known],
-        [envelope.tenant_id if envelope else None for envelope in known],
+        [envelope.tenant_id if envelope else letter.tenant_id for envelope, letter in zip(known, letters, strict=True)],
         [letter.attempt for letter in letters],
         [letter.body[:MAX_BYTES] for letter in letters],  # more is no message of ours, and no replay would make it one
         [letter.first_seen_at for letter in letters],
@@ -110,6 +115,9 @@ def _machine_word(reason: str) -> str:
 
 
 def _envelope(letter: Incoming) -> Envelope[Message] | None:
+    """What one of us sent. A tenant's bytes are never taken for that, or its letter could name another tenant."""
+    if letter.lane in _INGRESS:
+        return None
     try:
         return decode(letter.body)
     except UndecodableMessage:

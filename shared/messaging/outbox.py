@@ -33,7 +33,11 @@ class OutboxRow:
     def outgoing(self) -> Outgoing:
         """The row as the transport takes it."""
         return Outgoing(
-            message_id=self.message_id, exchange=self.exchange, routing_key=self.routing_key, body=self.body
+            message_id=self.message_id,
+            exchange=self.exchange,
+            routing_key=self.routing_key,
+            body=self.body,
+            tenant_id=self.tenant_id,
         )
 
 

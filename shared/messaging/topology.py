@@ -19,6 +19,8 @@ DELIVERY_LIMIT = 20  # RabbitMQ 4's default, said aloud for 3.10, which has none
 KILLER_AFTER = 3  # deliveries after which a message may be the one that kills its worker
 REQUEST_BUDGET = dt.timedelta(seconds=2.5)  # from the request at the gateway to its answer
 REQUEST_LANE_LENGTH = 5_000  # messages waiting on a request lane; more are refused, which the caller hears at once
+INGRESS_LANE_LENGTH = 50_000  # messages of tenants; more are refused, which their publishers hear
+INGRESS_MOST_BYTES = 64 * 1024  # of one of them: as much as the HTTP API takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Lane:
     workers: int = 4
     batch: int = 1
     is_request: bool = False  # messages carry what is left of the budget as their TTL, and are answered
+    is_ingress: bool = False  # tenants publish to it themselves; over RabbitMQ only
 
 
 OTP_LOGINS = Lane(name="otp_worker.logins", is_request=True, workers=4, batch=64)
@@ -50,6 +53,7 @@ NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
 NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=("#",), workers=2, batch=200)
 AUDIT_REQUESTS = Lane(name="audit.requests", is_request=True, workers=2)
 AUDIT_EVENTS = Lane(name="audit.events", binds=("#",), workers=2, batch=200)
+GATEWAY_INGRESS = Lane(name="gateway.ingress", is_ingress=True)  # one at a time: a stranger chooses their size
 
 LANES: tuple[Lane, ...] = (
     OTP_LOGINS,
@@ -63,6 +67,7 @@ LANES: tuple[Lane, ...] = (
     NOTIFIER_WEBHOOKS,
     AUDIT_REQUESTS,
     AUDIT_EVENTS,
+    GATEWAY_INGRESS,
 )
 
 

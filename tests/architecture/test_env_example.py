@@ -72,14 +72,14 @@ def _settings() -> Iterator[re.Match[str]]:
 
 @cache
 def _fields() -> Sequence[tuple[str, object, bool]]:
-    """Name, default, and whether there is none, of every setting of the services; the command line needs less."""
+    """Name, default, and whether there is none, of every setting; those of services as the services have them."""
     list(modules("services", "shared"))
     ours = [each for each in _below(BaseSettings) if each.__module__.startswith(("services.", "shared."))]
     return [
         (f"{PREFIX}{name}".upper(), field.default, field.is_required())
         for kind in ours
-        if not kind.__module__.startswith("services.cli.")
         for name, field in kind.model_fields.items()
+        if name not in Settings.model_fields or not kind.__module__.startswith("services.cli.")
     ]
 
 

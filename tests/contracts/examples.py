@@ -199,6 +199,8 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "tenant.changed": {"changed": ["name", "languages"]},
         "webhook_endpoint.changed": {"changed": ["url", "enabled"]},
         "webhook_endpoint.disabled": {"reason": "failing"},
+        "broker_access.granted": {"username": f"tenant.{TENANT}", "is_rotated": True},
+        "broker_access.revoked": {"username": f"tenant.{TENANT}"},
         "audit.head": {"key_id": "k1", "signature": "c2lnbmF0dXJlLW9mLXRoZS1oZWFk"},
     }
 )

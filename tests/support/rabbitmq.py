@@ -178,6 +178,18 @@ class Rabbit:
             check=True,
         ).stdout
 
+    def type(self, command: str, node: int = 0) -> None:
+        """Run a line as an administrator types it. `subprocess.CalledProcessError` on refusal."""
+        child = self._nodes[node].child
+        subprocess.run(
+            ["/bin/sh", "-ec", command],
+            env=dict(child.env) | {"PATH": f"{self._scripts}:{child.env['PATH']}"},
+            cwd=child.cwd,
+            capture_output=True,
+            timeout=_STOPPED_WITHIN,
+            check=True,
+        )
+
     def __enter__(self) -> Self:
         return self.start()
 

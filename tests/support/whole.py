@@ -1,4 +1,4 @@
-"""All services in this process over the PostgreSQL lanes: for tests of what a caller of the API sees."""
+"""All services in this process, over the PostgreSQL lanes unless said: for tests of what a caller of the API sees."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -26,12 +26,15 @@ async def whole(
     key_dir: Path,
     mailbox: Mailbox,
     *,
+    amqp_url: str | None = None,
     gateway_settings: Mapping[str, object] | None = None,
     notifier_settings: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Serving]:
     """The gateway with everybody behind it; mail of sandboxes goes to the mailbox, which is started and stopped."""
     await mailbox.start()
     common: dict[str, object] = {"database_url": dsn, "key_dir": key_dir, "database_pool": 6}
+    if amqp_url is not None:
+        common |= {"bus": "rabbitmq", "amqp_urls": amqp_url}
     async with AsyncExitStack() as stack:
         stack.push_async_callback(mailbox.stop)
         await stack.enter_async_context(audit.serve(load_settings(AuditSettings, **common)))

@@ -8,6 +8,7 @@ import datetime as dt
 import enum
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from services.gateway.problems import HttpCode, Problem
@@ -43,6 +44,29 @@ class May(enum.Enum):
 
 Allowed = tuple[KeyScope, ...] | May
 """Any one of the scopes, or one of the two."""
+
+
+class Speaker(Protocol):
+    """Who says something for a tenant: the holder of an API key, or the tenant's publisher on the broker."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Whose word it is."""
+        ...
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether that is a tenant for trying things out."""
+        ...
+
+    @property
+    def actor(self) -> str:
+        """As the audit log names it."""
+        ...
+
+    def may(self, scope: KeyScope) -> bool:
+        """Whether that may be said."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

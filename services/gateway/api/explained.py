@@ -17,6 +17,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "backup_codes.generated": "{count} backup codes were made; those before are void.",
         "backup_codes.low": "Only {codes_left} backup codes are left.",
         "backup_codes.used": "A backup code was used; {codes_left} are left.",
+        "broker_access.granted": "The helpdesk was given access to the broker as {username}.",
+        "broker_access.revoked": "The helpdesk's access to the broker was ended.",
         "challenge.cancelled": "The challenge was cancelled: {reason}.",
         "challenge.exhausted": "The challenge ended: too many wrong codes.",
         "challenge.expired": "The challenge expired unanswered.",

@@ -1,21 +1,24 @@
-"""Events that a helpdesk hands in: one or an array, each durably accepted or refused by itself.
+"""Events that a helpdesk hands in: one or an array, each durably accepted or refused by itself. Those that it publishes
+on the broker are judged and stored by the same functions.
 
 Accepted means: the command that the event becomes is in the outbox, and its source and id are remembered, in one
 committed transaction. Whoever decides does so later; what comes of it is an event of the feed.
 """
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
 from services.gateway.api.answers import EventResult, EventsAccepted
-from services.gateway.api.auth import KeyScope
+from services.gateway.api.auth import KeyScope, Speaker
 from services.gateway.api.bodies import AccountBody
 from services.gateway.api.call import SOURCE, Call, Nothing, Outcome, Said
+from services.gateway.api.contacts import Contacts
 from services.gateway.api.event_bodies import (
     KINDS,
     MOST_EVENTS,
@@ -33,8 +36,9 @@ from services.gateway.problems import Fault, HttpCode, Problem
 from services.gateway.queries.accepted_events import claim_events, load_accepted
 from shared.clock import host_now
 from shared.contracts.codec import encode
-from shared.contracts.commands import PutAccount, RecordPasswordChange
+from shared.contracts.commands import RecordPasswordChange
 from shared.contracts.envelope import Command, begin
+from shared.db.connection import Connection
 from shared.ids import new_id
 from shared.messaging.bus import Exchange
 from shared.messaging.outbox import OutboxRow, insert_messages
@@ -65,7 +69,7 @@ async def accept(call: Call[EventsBody, Nothing]) -> Outcome:
     if not 1 <= len(events) <= MOST_EVENTS:
         fault = Fault(pointer="", code="too_many", detail="Give one event, or an array of 1 to 100.")
         return Problem(code=HttpCode.VALIDATION_FAILED, faults=(fault,))
-    judged = [_judge(event, call) for event in events]
+    judged = [judge(event, call.caller, call.deps.contacts) for event in events]
     if not isinstance(given, list) and isinstance(judged[0], Rejected):
         return judged[0].problem
     results = await _store(judged, call)
@@ -73,22 +77,28 @@ async def accept(call: Call[EventsBody, Nothing]) -> Outcome:
 
 
 async def _store(judged: Sequence[Accepted | Rejected], call: Call[EventsBody, Nothing]) -> list[EventResult]:
-    first: dict[bytes, Accepted] = {}
-    for each in judged:
-        if isinstance(each, Accepted):
-            first.setdefault(each.digest, each)
+    accepted = [each for each in judged if isinstance(each, Accepted)]
     rows: list[OutboxRow] = []
     known: dict[bytes, UUID] = {}
-    if first:
+    if accepted:
         async with call.deps.database.transaction([call.tenant_id]) as conn:
-            new = await claim_events(conn, call.tenant_id, {digest: each.message_id for digest, each in first.items()})
-            known = await load_accepted(conn, call.tenant_id, list(first))
-            rows = [each.row for digest, each in first.items() if digest in new]
-            if rows:
-                await insert_messages(conn, rows)
+            rows = await store_accepted(conn, call.tenant_id, accepted)
+            known = await load_accepted(conn, call.tenant_id, list({each.digest for each in accepted}))
         call.deps.relay.hand_over(rows)
     stored = {row.message_id for row in rows}
     return [_result(each, known, stored) for each in judged]
+
+
+async def store_accepted(conn: Connection, tenant_id: UUID, accepted: Iterable[Accepted]) -> list[OutboxRow]:
+    """Their commands, in the transaction that remembers the events; returns those that were not known before."""
+    first: dict[bytes, Accepted] = {}
+    for each in accepted:
+        first.setdefault(each.digest, each)
+    new = await claim_events(conn, tenant_id, {digest: each.message_id for digest, each in first.items()})
+    rows = [each.row for digest, each in first.items() if digest in new]
+    if rows:
+        await insert_messages(conn, rows)
+    return rows
 
 
 def _result(each: Accepted | Rejected, known: Mapping[bytes, UUID], stored: set[UUID]) -> EventResult:
@@ -103,29 +113,32 @@ def _result(each: Accepted | Rejected, known: Mapping[bytes, UUID], stored: set[
             return EventResult(id=each.id, status="rejected", code=problem.code.value, errors=faults)
 
 
-def _judge(given: object, call: Call[EventsBody, Nothing]) -> Accepted | Rejected:
+def judge(given: object, speaker: Speaker, contacts: Contacts, *, answers_event: bool = False) -> Accepted | Rejected:
+    """What an event becomes. ``answers_event``: what follows names the event itself, not the command it became."""
     event = _parsed(given)
     if isinstance(event, Rejected):
         return event
-    command = _command(event, call)
+    command = _command(event, speaker, contacts)
     if isinstance(command, Problem):
         return Rejected(id=event.id, problem=command)
+    cause = _event_uuid(speaker.tenant_id, event) if answers_event else None
     message_id = new_id()
     envelope = begin(
         command,
-        tenant_id=call.tenant_id,
+        tenant_id=speaker.tenant_id,
         account_id=event.subject,
-        actor=call.caller.actor,
+        actor=speaker.actor,
         source=SOURCE,
         at=host_now(),
+        correlation_id=cause,
         message_id=message_id,
     )
     row = OutboxRow(
         message_id=message_id,
-        tenant_id=call.tenant_id,
+        tenant_id=speaker.tenant_id,
         exchange=Exchange.COMMANDS,
         routing_key=f"{command.lane.partition('.')[0]}.commands",  # of its service: nobody waits for an answer
-        body=encode(envelope),
+        body=encode(dataclasses.replace(envelope, causation_id=cause)),
     )
     return Accepted(id=event.id, digest=_digest(event), message_id=message_id, row=row)
 
@@ -142,17 +155,18 @@ def _parsed(given: object) -> HelpdeskEvent | Rejected:
         return Rejected(id=None, problem=Problem(code=HttpCode.VALIDATION_FAILED, faults=faults_of(error)))
 
 
-def _command(event: HelpdeskEvent, call: Call[EventsBody, Nothing]) -> Command | Problem:
+def _command(event: HelpdeskEvent, speaker: Speaker, contacts: Contacts) -> Command | Problem:
     needed = KeyScope.LOGINS if isinstance(event, LoginStarted) else KeyScope.ACCOUNTS_WRITE
-    if not call.caller.may(needed):
+    if not speaker.may(needed):
         return Problem(code=HttpCode.FORBIDDEN_SCOPE)
     match event:
         case AccountUpserted(data=data):
-            return _put(data, event, call)
+            return put_account(data, event.subject, speaker, contacts)
         case EmailChanged(data=data):
-            return _put(AccountBody(email=data.email, email_verified=data.email_verified), event, call)
+            body = AccountBody(email=data.email, email_verified=data.email_verified)
+            return put_account(body, event.subject, speaker, contacts)
         case SsoChanged(data=data):
-            return _put(AccountBody(sso=data.sso), event, call)
+            return put_account(AccountBody(sso=data.sso), event.subject, speaker, contacts)
         case PasswordChanged(data=data):
             return RecordPasswordChange(changed_at=data.changed_at or event.time)
         case LoginStarted(data=data):
@@ -161,8 +175,12 @@ def _command(event: HelpdeskEvent, call: Call[EventsBody, Nothing]) -> Command |
             raise TypeError(type(event).__name__)
 
 
-def _put(body: AccountBody, event: HelpdeskEvent, call: Call[EventsBody, Nothing]) -> PutAccount | Problem:
-    return put_account(body, event.subject, call.caller, call.deps.contacts)
+def _event_uuid(tenant_id: UUID, event: HelpdeskEvent) -> UUID:
+    """The event's id where it is a UUID, else one that the helpdesk can work out as well (RFC 9562, 5.5)."""
+    try:
+        return UUID(event.id)
+    except ValueError:
+        return uuid5(tenant_id, f"{event.source} {event.id}")
 
 
 def _digest(event: HelpdeskEvent) -> bytes:

@@ -1,6 +1,6 @@
 """From what callers send to the commands that services know. `POST /v1/events` brings some of them by another way."""
 
-from services.gateway.api.auth import Caller, KeyScope
+from services.gateway.api.auth import KeyScope, Speaker
 from services.gateway.api.bodies import AccountBody
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.fields import Login
@@ -12,10 +12,10 @@ PRIVILEGED = frozenset({"role", "sso", "active"})
 """What decides who must have a second factor: a key that may only keep addresses up to date must not change it."""
 
 
-def put_account(body: AccountBody, account_id: str, caller: Caller, contacts: Contacts) -> PutAccount | Problem:
+def put_account(body: AccountBody, account_id: str, speaker: Speaker, contacts: Contacts) -> PutAccount | Problem:
     """An account as the body gives it."""
     given = body.given()
-    if PRIVILEGED.intersection(given) and not caller.may(KeyScope.ACCOUNTS_PRIVILEGED):
+    if PRIVILEGED.intersection(given) and not speaker.may(KeyScope.ACCOUNTS_PRIVILEGED):
         return Problem(
             code=HttpCode.FORBIDDEN_SCOPE,
             detail="`role`, `sso` and `active` need the scope `accounts:privileged`.",
@@ -23,9 +23,11 @@ def put_account(body: AccountBody, account_id: str, caller: Caller, contacts: Co
     email: Contact | Problem | None = None
     phone: Contact | Problem | None = None
     if body.email is not None:
-        email = contacts.email(caller.tenant_id, account_id, body.email, pointer="/email")
+        email = contacts.email(speaker.tenant_id, account_id, body.email, pointer="/email")
     if body.phone is not None:
-        phone = contacts.phone(caller.tenant_id, account_id, body.phone, pointer="/phone", is_sandbox=caller.is_sandbox)
+        phone = contacts.phone(
+            speaker.tenant_id, account_id, body.phone, pointer="/phone", is_sandbox=speaker.is_sandbox
+        )
     if isinstance(email, Problem):
         return email
     if isinstance(phone, Problem):

@@ -26,6 +26,23 @@ async def load_tenant(conn: Connection, tenant_id: UUID) -> TenantRow:
     return _row(row)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantState:
+    """Of a tenant that may not be there."""
+
+    is_sandbox: bool
+    is_suspended: bool
+
+
+async def find_tenant(conn: Connection, tenant_id: UUID) -> TenantState | None:
+    """Whether there is such a tenant, and how it stands."""
+    row = await conn.fetchrow(
+        "SELECT is_sandbox, suspended_at IS NOT NULL AS is_suspended FROM gateway.tenants WHERE tenant_id = $1",
+        tenant_id,
+    )
+    return TenantState(**dict(row)) if row else None
+
+
 async def lock_tenant(conn: Connection, tenant_id: UUID) -> TenantRow:
     """The tenant, locked until the transaction ends, so that two changes follow one another."""
     row = await conn.fetchrow(

@@ -4,6 +4,6 @@ aio-pika connects; messages go over the plain AMQP channel beneath it, which cos
 """
 
 from shared.messaging.rabbitmq.bus import RabbitBus
-from shared.messaging.rabbitmq.declare import Difference, Fault, apply, diff
+from shared.messaging.rabbitmq.declare import Difference, Fault, apply, delete_out_queue, diff, make_out_queue
 
-__all__ = ["Difference", "Fault", "RabbitBus", "apply", "diff"]
+__all__ = ["Difference", "Fault", "RabbitBus", "apply", "delete_out_queue", "diff", "make_out_queue"]

@@ -6,13 +6,15 @@ import enum
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import aio_pika
 import structlog
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPreconditionFailed
 
+from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.link import CONNECT_TIMEOUT
-from shared.messaging.rabbitmq.parts import ExchangePart, Part, QueuePart, all_parts
+from shared.messaging.rabbitmq.parts import ExchangePart, Part, QueuePart, all_parts, exchange_parts, out_part
 from shared.messaging.rabbitmq.session import LinkLost, Session, link_errors
 from shared.messaging.topology import LANES, RETRY_DELAYS, Lane
 
@@ -61,6 +63,25 @@ async def diff(
     async with _session(urls) as session:
         asked = Asked(session)
         return [found for part in all_parts(lanes, retry_delays) if (found := await asked.compare(part))]
+
+
+async def make_out_queue(urls: Sequence[str], tenant_id: UUID) -> list[Difference]:
+    """Make the queue that a tenant reads its events from; again is harmless. Returns what could not be made right.
+
+    Raises `ConnectionError` when no host answers, or the one that did is lost.
+    """
+    async with _session(urls) as session:
+        return await ensure(session, [*exchange_parts(RETRY_DELAYS), out_part(tenant_id)])
+
+
+async def delete_out_queue(urls: Sequence[str], tenant_id: UUID) -> None:
+    """Delete that queue with what is in it; no queue is no error.
+
+    Raises `ConnectionError` when no host answers, or the one that did is lost.
+    """
+    async with _session(urls) as session:
+        channel = await session.open_scratch_channel()
+        await channel.queue_delete(names.out_queue_of(tenant_id), timeout=DECLARE_TIMEOUT)
 
 
 async def ensure(session: Session, wanted: Iterable[Part]) -> list[Difference]:

@@ -11,6 +11,7 @@ from aiormq import spec
 from shared.clock import host_now
 from shared.messaging.bus import Exchange, Incoming, Outgoing
 from shared.messaging.rabbitmq import names
+from shared.messaging.topology import INGRESS_MOST_BYTES
 
 if TYPE_CHECKING:
     from aiormq.abc import DeliveredMessage
@@ -31,10 +32,13 @@ class Parcel:
 
 
 def outgoing_parcel(outgoing: Outgoing) -> Parcel:
-    """A message for an exchange, kept on disk until it is done."""
-    properties = spec.Basic.Properties(
-        message_id=str(outgoing.message_id), delivery_mode=PERSISTENT, headers=_outgoing_headers(outgoing)
-    )
+    """A message for an exchange, kept on disk until it is done. An event also goes to its tenant's own queue."""
+    headers = _outgoing_headers(outgoing)
+    if outgoing.tenant_id is not None:
+        headers[names.TENANT] = str(outgoing.tenant_id)
+        if outgoing.exchange is Exchange.EVENTS:
+            headers[names.BLIND_COPY] = [names.out_key_of(outgoing.tenant_id)]
+    properties = spec.Basic.Properties(message_id=str(outgoing.message_id), delivery_mode=PERSISTENT, headers=headers)
     return Parcel(
         exchange=outgoing.exchange, routing_key=outgoing.routing_key, body=outgoing.body, properties=properties
     )
@@ -77,6 +81,8 @@ def copy_parcel(
         headers[names.EXPIRES_AT] = incoming.expires_at.isoformat()
     if dead_reason is not None:
         headers[names.DEAD_REASON] = dead_reason
+    if incoming.tenant_id is not None:
+        headers[names.TENANT] = str(incoming.tenant_id)
     properties = spec.Basic.Properties(message_id=str(incoming.message_id), delivery_mode=PERSISTENT, headers=headers)
     return Parcel(exchange=exchange, routing_key=routing_key, body=incoming.body, properties=properties)
 
@@ -85,6 +91,8 @@ def read(message: "DeliveredMessage", *, lane: str, is_dead: bool) -> Incoming:
     """A delivery as the workers get it. Whatever strangers wrote into properties and headers, it does not raise."""
     properties = message.header.properties
     headers: Mapping[str, Any] = properties.headers or {}
+    if _is_strangers(message, headers):
+        return _read_strangers(message, headers, lane=lane, is_dead=is_dead)
     attempt = headers.get(names.ATTEMPT)
     return Incoming(
         lane=lane,
@@ -96,6 +104,38 @@ def read(message: "DeliveredMessage", *, lane: str, is_dead: bool) -> Incoming:
         first_seen_at=_instant(headers.get(names.FIRST_SEEN)) or host_now(),
         dead_reason=_dead_reason(headers) if is_dead else None,
         headers={key: value for key, value in headers.items() if isinstance(value, str) and not _is_transports(key)},
+        tenant_id=_uuid(headers.get(names.TENANT)),
+    )
+
+
+def _is_strangers(message: "DeliveredMessage", headers: Mapping[str, Any]) -> bool:
+    """Whether a tenant published this very message, and not one of us a copy of it.
+
+    None of us sets `user_id`; and where the broker itself moved a message to the dead letters, it wrote down whence.
+    """
+    if message.header.properties.user_id or getattr(message.delivery, "exchange", None) == names.INGRESS_EXCHANGE:
+        return True
+    deaths = headers.get(names.DEATHS)
+    return isinstance(deaths, list) and any(
+        isinstance(death, dict) and death.get("exchange") == names.INGRESS_EXCHANGE for death in deaths
+    )
+
+
+def _read_strangers(message: "DeliveredMessage", headers: Mapping[str, Any], *, lane: str, is_dead: bool) -> Incoming:
+    """What a tenant published. Only two things in it are true: the bytes, and who the broker says that sent them.
+
+    Its id is made anew, so that no tenant can choose the id of another's dead letter; and of a body that is too large
+    only so much is kept that it can be seen to be so.
+    """
+    properties = message.header.properties
+    body = message.body[: INGRESS_MOST_BYTES + 1]
+    return Incoming(
+        lane=lane,
+        message_id=uuid5(NAMESPACE_OID, f"{properties.user_id} {properties.message_id} {body.hex()}"),
+        body=body,
+        first_seen_at=host_now(),
+        dead_reason=_brokers_reason(headers) if is_dead else None,
+        tenant_id=names.tenant_of(properties.user_id),
     )
 
 
@@ -135,11 +175,21 @@ def _instant(value: object) -> dt.datetime | None:
         return None
 
 
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def _dead_reason(headers: Mapping[str, Any]) -> str | None:
-    """Ours where a handler gave one; else the broker's word: `rejected`, `delivery_limit`, `expired` or `maxlen`."""
+    """Ours where a handler gave one; else the broker's."""
     reason = headers.get(names.DEAD_REASON)
-    if isinstance(reason, str):
-        return reason
+    return reason if isinstance(reason, str) else _brokers_reason(headers)
+
+
+def _brokers_reason(headers: Mapping[str, Any]) -> str | None:
+    """The broker's word: `rejected`, `delivery_limit`, `expired` or `maxlen`."""
     match headers.get(names.DEATHS):
         case [{"reason": str(word)}, *_]:
             return word

@@ -7,14 +7,24 @@ needs another name. Capacity (length in bytes, placement) is for the broker's po
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from shared.messaging.bus import Exchange
 from shared.messaging.rabbitmq import names
-from shared.messaging.topology import DELIVERY_LIMIT, REQUEST_BUDGET, REQUEST_LANE_LENGTH, Lane
+from shared.messaging.topology import (
+    DELIVERY_LIMIT,
+    INGRESS_LANE_LENGTH,
+    REQUEST_BUDGET,
+    REQUEST_LANE_LENGTH,
+    Lane,
+)
 
 SOLO_DELIVERY_LIMIT = 2  # what kills its worker dies here after three more deliveries
 REQUEST_DELIVERY_LIMIT = 2
 DEAD_DELIVERY_LIMIT = 1_000_000_000  # a dead letter must not die again; "no limit" (-1) loses messages on 3.10
+OUT_LENGTH = 100_000  # events that a tenant has not read; then the oldest go
+OUT_BYTES = 64 * 1024 * 1024
+OUT_TTL = dt.timedelta(days=7)
 REQUEST_TTL = REQUEST_BUDGET + dt.timedelta(seconds=0.5)  # the message's own is shorter; this one is for strangers'
 
 
@@ -45,6 +55,7 @@ def exchange_parts(retry_delays: Sequence[dt.timedelta]) -> Iterator[ExchangePar
         yield ExchangePart(names.retry_exchange_of(delay), "fanout")
     yield ExchangePart(Exchange.COMMANDS.value, "direct")
     yield ExchangePart(Exchange.EVENTS.value, "topic")
+    yield ExchangePart(names.INGRESS_EXCHANGE, "topic")
 
 
 def all_parts(lanes: Sequence[Lane], retry_delays: Sequence[dt.timedelta]) -> Iterator[Part]:
@@ -57,12 +68,43 @@ def all_parts(lanes: Sequence[Lane], retry_delays: Sequence[dt.timedelta]) -> It
     yield from (_dead(lane) for lane in lanes)
     yield from (_retry(delay) for delay in retry_delays)
     yield from (_solo(lane) for lane in lanes if not lane.is_request)
-    yield from (_request(lane) if lane.is_request else _work(lane) for lane in lanes)
+    yield from (_worked(lane) for lane in lanes)
+
+
+def out_part(tenant_id: UUID) -> QueuePart:
+    """Where a tenant reads its events.
+
+    The oldest go when it is full. Were it to refuse instead, the event would be confirmed to nobody, and a tenant that
+    reads nothing would hold up everybody's outbox.
+    """
+    arguments: dict[str, str | int] = {
+        "x-queue-type": "quorum",
+        "x-max-length": OUT_LENGTH,
+        "x-max-length-bytes": OUT_BYTES,
+        "x-overflow": "drop-head",
+        "x-message-ttl": names.milliseconds(OUT_TTL),
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    bindings = ((Exchange.EVENTS.value, names.out_key_of(tenant_id)),)
+    return QueuePart(names.out_queue_of(tenant_id), arguments, bindings)
+
+
+def _worked(lane: Lane) -> QueuePart:
+    if lane.is_request:
+        return _request(lane)
+    return _ingress(lane) if lane.is_ingress else _work(lane)
 
 
 def _work(lane: Lane) -> QueuePart:
     bindings = ((Exchange.COMMANDS.value, lane.name), *((Exchange.EVENTS.value, pattern) for pattern in lane.binds))
     return QueuePart(names.queue_of(lane), _mortal(lane, DELIVERY_LIMIT), bindings)
+
+
+def _ingress(lane: Lane) -> QueuePart:
+    """Retries and replays come over the exchange of commands, where no tenant may write."""
+    arguments = _mortal(lane, DELIVERY_LIMIT) | {"x-max-length": INGRESS_LANE_LENGTH}
+    bindings = ((Exchange.COMMANDS.value, lane.name), (names.INGRESS_EXCHANGE, "#"))
+    return QueuePart(names.queue_of(lane), arguments, bindings)
 
 
 def _solo(lane: Lane) -> QueuePart:

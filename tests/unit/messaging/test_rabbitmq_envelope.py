@@ -1,5 +1,6 @@
 """What AMQP carries, read and written without a broker."""
 
+import dataclasses
 import datetime as dt
 from typing import Any, cast
 from uuid import UUID
@@ -20,13 +21,16 @@ from shared.messaging.rabbitmq.envelope import (
     read,
     request_parcel,
 )
+from shared.messaging.rabbitmq.parts import out_part
+from shared.messaging.topology import INGRESS_MOST_BYTES
 
+ACME, OTHER = new_id(), new_id()
 NOON = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
 
 
-def _delivered(body: bytes = b"{}", **properties: Any) -> DeliveredMessage:
+def _delivered(body: bytes = b"{}", *, exchange: str = "", **properties: Any) -> DeliveredMessage:
     return DeliveredMessage(
-        delivery=spec.Basic.Deliver(consumer_tag="c", delivery_tag=1),
+        delivery=spec.Basic.Deliver(consumer_tag="c", delivery_tag=1, exchange=exchange),
         header=ContentHeader(properties=spec.Basic.Properties(**properties)),
         body=body,
         channel=cast("AbstractChannel", None),
@@ -119,3 +123,73 @@ def test_work_is_kept_on_disk() -> None:
     properties = outgoing_parcel(outgoing).properties
     assert (properties.delivery_mode, properties.message_id) == (2, str(UUID(int=7)))
     assert properties.expiration is None  # a queue lets expired messages go at its head only
+
+
+def test_an_event_goes_to_its_tenants_own_queue_as_well() -> None:
+    """The broker routes it: no service reads an event only to publish it again."""
+    outgoing = Outgoing(
+        message_id=new_id(), exchange=Exchange.EVENTS, routing_key="login.decided", body=b"{}", tenant_id=ACME
+    )
+    headers = outgoing_parcel(outgoing).properties.headers or {}
+    assert headers[names.BLIND_COPY] == [f"out.{ACME}"]
+    command = dataclasses.replace(outgoing, exchange=Exchange.COMMANDS, routing_key="policy.commands")
+    assert names.BLIND_COPY not in (outgoing_parcel(command).properties.headers or {})
+
+
+def test_of_a_tenants_message_only_the_brokers_word_is_believed() -> None:
+    """Our headers in a stranger's message would choose its tenant, its age, its attempts, and its neighbour's id."""
+    forged = {
+        names.TENANT: str(OTHER),
+        names.ATTEMPT: 99,
+        names.FIRST_SEEN: "0001-01-01T00:00:00+23:59",
+        names.DEAD_REASON: "x\x00",
+        "CC": "otp_worker.logins",
+    }
+    message_id = str(new_id())
+    mine = _delivered(
+        exchange=names.INGRESS_EXCHANGE, user_id=names.username_of(ACME), message_id=message_id, headers=forged
+    )
+    got = read(mine, lane="gateway.ingress", is_dead=False)
+    assert (got.tenant_id, got.attempt, got.headers, got.dead_reason) == (ACME, 0, {}, None)
+    assert got.first_seen_at.year > 2000
+    assert str(got.message_id) != message_id
+    theirs = _delivered(exchange=names.INGRESS_EXCHANGE, user_id=names.username_of(OTHER), message_id=message_id)
+    assert read(theirs, lane="gateway.ingress", is_dead=False).message_id != got.message_id
+
+
+@pytest.mark.parametrize("user_id", [None, "app", f"tenant.{new_id()}.x", "tenant.1", f"TENANT.{new_id()}"])
+def test_a_name_that_is_no_tenants_is_nobodys(user_id: str | None) -> None:
+    """Whoever is not one of the tenants speaks for none of them, whatever the headers say."""
+    message = _delivered(exchange=names.INGRESS_EXCHANGE, user_id=user_id, headers={names.TENANT: str(ACME)})
+    assert read(message, lane="gateway.ingress", is_dead=False).tenant_id is None
+
+
+def test_what_the_broker_itself_set_aside_stays_a_strangers() -> None:
+    """A letter's tenant decides for whom a replay speaks: it must not be one that a message claims."""
+    deaths = [{"reason": "delivery_limit", "exchange": names.INGRESS_EXCHANGE, "queue": "gateway.ingress.v1"}]
+    headers = {names.DEATHS: deaths, names.TENANT: str(OTHER), names.DEAD_REASON: "made up"}
+    nameless = read(_delivered(exchange=names.DEAD_EXCHANGE, headers=headers), lane="gateway.ingress", is_dead=True)
+    assert (nameless.tenant_id, nameless.dead_reason) == (None, "delivery_limit")
+    named = _delivered(exchange=names.DEAD_EXCHANGE, headers=headers, user_id=names.username_of(ACME))
+    assert read(named, lane="gateway.ingress", is_dead=True).tenant_id == ACME
+
+
+def test_our_copy_of_a_tenants_message_is_the_tenants() -> None:
+    """On the ladder and among the dead it is we who publish it: the broker's word travels in our header."""
+    message = _delivered(exchange=names.INGRESS_EXCHANGE, user_id=names.username_of(ACME))
+    first = read(message, lane="gateway.ingress", is_dead=False)
+    again = _read_back(copy_parcel(first, "deskfactor.retry.5s", "gateway.ingress", attempt=1))
+    assert (again.tenant_id, again.attempt, again.message_id) == (ACME, 1, first.message_id)
+
+
+def test_of_a_body_that_is_too_large_only_that_is_kept() -> None:
+    """A broker takes 128 MiB; the dead letters of one tenant must not fill the database."""
+    message = _delivered(b"x" * (INGRESS_MOST_BYTES * 3), exchange=names.INGRESS_EXCHANGE)
+    assert len(read(message, lane="gateway.ingress", is_dead=False).body) == INGRESS_MOST_BYTES + 1
+
+
+def test_a_tenants_queue_drops_its_oldest_when_it_is_full() -> None:
+    """Were it to refuse, the event would be confirmed to nobody, and one idle tenant would hold up everybody."""
+    arguments = out_part(ACME).arguments
+    assert arguments["x-overflow"] == "drop-head"
+    assert {"x-max-length", "x-max-length-bytes", "x-message-ttl"} <= arguments.keys()
