@@ -42,6 +42,7 @@ from tests.support.scripted import (
     effects_of,
     incoming,
     miscount,
+    says,
     table,
 )
 from tests.support.tenants import new_tenant
@@ -111,15 +112,6 @@ async def service(
     answers, script = load_ring(key_dir, "seal.gateway"), Script()
     consumer = consumer_on(await database_for("policy"), script, answers)
     return Service(consumer=consumer, script=script, tenant_id=await new_tenant(dsn), answers=answers, sql=sql)
-
-
-def says(outcome: ListOutcome) -> Behave:
-    """A handler's word, whatever it did."""
-
-    async def behave(_uow: UnitOfWork) -> ListOutcome:
-        return outcome
-
-    return behave
 
 
 def raises(error: Exception, *, times: int = 1_000_000) -> Behave:

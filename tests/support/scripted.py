@@ -95,6 +95,15 @@ SINGLE = RecordPasswordChange(changed_at=host_now())
 LISTED = ProveMailbox(digest="k1.digest")
 
 
+def says(outcome: ListOutcome) -> Behave:
+    """A handler's word, whatever it did."""
+
+    async def behave(_uow: UnitOfWork) -> ListOutcome:
+        return outcome
+
+    return behave
+
+
 def about(tenant_id: UUID, account_id: str, data: Message) -> Envelope[Message]:
     """A message about an account."""
     return begin(data, tenant_id=tenant_id, account_id=account_id, actor="test", source="/tests", at=host_now())

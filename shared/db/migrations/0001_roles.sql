@@ -1,9 +1,11 @@
 -- A role per service, and one that owns everything. None of them logs in by itself until the operator gives it a
 -- password (`deskfactor migrate --role-passwords`); the owner never does. Roles belong to the whole server, so they may
--- be there already, and two databases may be set up at the same moment.
+-- be there already, and two databases may be set up at the same moment. Whoever runs this need not be a superuser: to
+-- own the database and to be allowed to create roles is enough.
 DO $$
 DECLARE
   wanted text;
+  may_act_as text := CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END;
 BEGIN
   FOREACH wanted IN ARRAY ARRAY[
     'deskfactor_owner', 'deskfactor_gateway', 'deskfactor_otp_worker', 'deskfactor_policy', 'deskfactor_notifier',
@@ -15,8 +17,11 @@ BEGIN
       EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
       END;
     END IF;
-    IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
-      EXECUTE format('GRANT %I TO %I', wanted, current_user);
+    IF NOT pg_has_role(current_user, wanted, may_act_as) THEN
+      BEGIN
+        EXECUTE format('GRANT %I TO %I', wanted, current_user);
+      EXCEPTION WHEN unique_violation THEN NULL;
+      END;
     END IF;
   END LOOP;
 END $$;

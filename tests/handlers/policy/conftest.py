@@ -135,14 +135,14 @@ class Service:
             rows = await self.admin.fetch(
                 """
                 UPDATE bus.outbox SET published_at = now()
-                 WHERE routing_key = $1 AND tenant_id = $2 AND published_at IS NULL RETURNING body
+                 WHERE routing_key = $1 AND tenant_id = $2 AND published_at IS NULL RETURNING message_id, body
                 """,
                 POLICY_COMMANDS.name,
                 self.tenant_id,
             )
             if not rows:
                 return
-            for row in rows:
+            for row in sorted(rows, key=lambda row: row["message_id"]):
                 assert await self.hand(POLICY_COMMANDS, decode(row["body"])) == Ack()
 
     async def move(self, seconds: int) -> ClockView:
