@@ -94,15 +94,16 @@ class Database:
         if work_queues:
             begin += f"; SET LOCAL deskfactor.work_queues = '{WORK_QUEUES}'"
         async with self.connection() as connection:
-            await connection.execute(begin)  # one round trip
             try:
+                await connection.execute(begin)  # one round trip
                 yield connection
-            except BaseException:
+                done = await connection.execute("COMMIT")
+            except BaseException:  # also of a task that is cancelled while it begins or commits
                 if not connection.is_closed():
                     with contextlib.suppress(*_LOST):
                         await connection.execute("ROLLBACK")
                 raise
-            if await connection.execute("COMMIT") != "COMMIT":
+            if done != "COMMIT":
                 raise NotCommitted
 
     async def dedicated(self) -> "asyncpg.Connection[asyncpg.Record]":

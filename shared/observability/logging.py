@@ -66,9 +66,23 @@ def withhold(
 def describe_exception(
     _logger: object, _method: str, event: MutableMapping[str, object]
 ) -> Mapping[str, object] | str | bytes | bytearray | tuple[object, ...]:
-    """An exception as its class and where it was raised. Never its text: a driver's may quote a row or an address."""
-    error = event.pop("error", None)
-    event.pop("exc_info", None)  # a renderer would write the text, and the values of every frame
+    """An exception as its class and where it was raised. Never its text: a driver's may quote a row or an address.
+
+    Nor as ``exc_info``, of which a renderer would write the text, and the values of every frame.
+    """
+    event.pop("stack_info", None)
+    match event.pop("exc_info", None):
+        case BaseException() as raised:
+            event.setdefault("error", raised)
+        case (_, BaseException() as raised, _):
+            event.setdefault("error", raised)
+        case asked if asked:
+            event.setdefault("error", sys.exception())
+        case _:
+            pass
+    error = event.get("error")
+    if error is None:
+        event.pop("error", None)
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)
         event["error"] = type(error).__name__
