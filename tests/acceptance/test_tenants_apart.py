@@ -30,6 +30,7 @@ BODIES: Json = {
     "/v1/accounts/{account_id}/factors/{factor_id}/confirm": {"code": "123456"},
     "/v1/accounts/{account_id}/factors/{factor_id}": {"name": "mine"},
     "/v1/accounts/{account_id}/recovery/{recovery_id}/deny": {"reason": "mine"},
+    "/v1/webhook-endpoints/{endpoint_id}": {"enabled": True},
 }
 
 
@@ -64,6 +65,9 @@ async def test_ids_of_another_tenant_are_answered_like_ids_of_nobody(
         key = await helpdesk.call("POST", "/v1/api-keys", {"name": "x", "scopes": ["logins"]}, expect=201)
         ids = {"account_id": "ann", "challenge_id": login["challenge"]["id"], "factor_id": factor["id"]}
         ids |= {"key_id": key["id"], "device_id": new_id(), "recovery_id": new_id()}
+        report = await helpdesk.call("POST", "/v1/reports", {}, expect=202)
+        endpoint = await helpdesk.call("POST", "/v1/webhook-endpoints", {"url": "http://127.0.0.1:9/"}, expect=201)
+        ids |= {"report_id": report["id"], "endpoint_id": endpoint["id"], "delivery_id": new_id()}
         stranger = await other_tenant(stack, session)
         for route in WITH_IDS:
             told = [await _told(stranger, route, ids), await _told(stranger, route, ids | _unknown(route))]
