@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 WAITS = 5  # for a database that is away; each ends when it answers again
 REASON_LENGTH = 100
-_NOT_OF_A_WORD = re.compile(r"[^\w.:-]", re.ASCII)
+_NOT_OF_A_WORD = re.compile(r"[^\w.:/ -]", re.ASCII)
 _INGRESS = frozenset(lane.name for lane in LANES if lane.is_ingress)
 
 
