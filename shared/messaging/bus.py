@@ -94,7 +94,7 @@ what a handler could not do is a `Retry` or a `Dead`."""
 
 
 class NoReply(Exception):
-    """The deadline passed without an answer. Whether the command was carried out is not known."""
+    """No answer came in time, or none can come any more. Whether the command was carried out is not known."""
 
 
 class Unavailable(Exception):
@@ -115,7 +115,8 @@ class Bus(Protocol):
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
         """Send to a request lane and wait for the reply until ``outgoing.expires_at`` (required).
 
-        Raises `NoReply` at that instant, `Unavailable` at once when the transport is down.
+        Raises `NoReply` at that instant, or before when the way back is lost; `Unavailable` at once when the transport
+        is down.
         """
         ...
 

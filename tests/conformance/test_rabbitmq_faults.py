@@ -131,6 +131,27 @@ async def test_connections_closed_by_force_come_back(broker: Rabbit) -> None:
         await receiver.wait_for(1)
 
 
+async def test_question_under_way_ends_with_its_link(broker: Rabbit) -> None:
+    """The way back went with the connection: whoever waits for the answer to the end waits for nothing."""
+    lane, begun, release = new_lane(is_request=True), asyncio.Event(), asyncio.Event()
+
+    async def receive(batch: Sequence[Incoming]) -> list[Disposition]:
+        begun.set()
+        await release.wait()
+        return [Reply(b"late") for _ in batch]
+
+    async with _bus(broker, lane) as bus:
+        await bus.consume(lane, receive)
+        deadline = host_now() + dt.timedelta(seconds=3 * PATIENCE)
+        asking = asyncio.create_task(bus.request(lane.name, command(lane, expires_at=deadline)))
+        await begun.wait()
+        broker.ctl("close_all_connections", "test")
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(NoReply):
+                await asking
+        release.set()
+
+
 async def test_bus_can_be_left_while_it_reconnects(broker: Rabbit) -> None:
     """A service that is stopped during an outage must end, not be killed half a minute later."""
     lane = new_lane()

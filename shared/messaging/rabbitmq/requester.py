@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from shared.clock import host_now
+from shared.clock import host_now, monotonic
 from shared.messaging.bus import NoReply, Outgoing, PublishOutcome, Unavailable
 from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.envelope import request_parcel
@@ -30,24 +30,25 @@ class Requester:
         self._waiting: dict[str, list[asyncio.Future[bytes]]] = {}
 
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
-        """See `Bus.request`. A link that is lost on the way is not yet a `NoReply`: the answer is being committed."""
+        """See `Bus.request`. A link that is lost on the way is a `NoReply` at once: its replies went with it."""
         if outgoing.expires_at is None:
             raise ValueError("a request has a deadline")
         left = (outgoing.expires_at - host_now()).total_seconds()
         if left <= 0:
             raise NoReply
-        deadline = asyncio.get_running_loop().time() + left
+        deadline = monotonic() + left
+        session = self.link.session
         with self._await_reply(str(outgoing.message_id)) as reply:
             match await self.sender.send(request_parcel(lane, outgoing, left=left), timeout=left):
                 case PublishOutcome.UNROUTABLE | PublishOutcome.REFUSED as outcome:
                     raise Unavailable(outcome.value)
                 case PublishOutcome.CONFIRMED | PublishOutcome.UNKNOWN:
                     pass
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await reply
-            except TimeoutError:
-                raise NoReply from None
+            ends: set[asyncio.Future[Any]] = {reply} if session is None else {reply, session.ended}
+            await asyncio.wait(ends, timeout=deadline - monotonic(), return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                raise NoReply
+            return reply.result()
 
     async def _listen(self, channel: "Channel") -> None:
         """Set up the reply consumer. On the channel that asks, and again on every new one: RabbitMQ demands both."""

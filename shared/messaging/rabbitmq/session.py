@@ -73,6 +73,11 @@ class Session:
         if not self._ended.done():
             self._ended.set_result(reason)
 
+    @property
+    def ended(self) -> "asyncio.Future[str]":
+        """Done when the session is over; to be looked at and waited on."""
+        return self._ended
+
     async def wait_ended(self) -> str:
         """Wait for the end, and say why it came."""
         return await asyncio.shield(self._ended)
