@@ -103,6 +103,7 @@ _PUBLISHED = {
     "otp.account_facts",
     "otp.assertion_keys",
     "otp.factor_contacts",
+    "otp.factor_usage",
     "policy.clocks",
     "policy.login_facts",
 }

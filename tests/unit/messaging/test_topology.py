@@ -64,7 +64,7 @@ def test_names_of_lanes_say_whose_they_are() -> None:
     """A service parks what died on the lanes that begin with its name; queues are named after them."""
     names = [each.name for each in LANES]
     assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"(otp_worker|policy|notifier|audit)\.[a-z_]+", name) for name in names)
+    assert all(re.fullmatch(r"(gateway|otp_worker|policy|notifier|audit)\.[a-z_]+", name) for name in names)
 
 
 def test_a_request_lane_binds_no_events() -> None:
