@@ -56,10 +56,24 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
     {
         RefusalCode.ACCOUNT_NOT_FOUND: Kind(404, "No such account", "Put the account first: PUT /v1/accounts/{id}."),
         RefusalCode.ACCOUNT_INACTIVE: Kind(409, "The account is inactive", "Inactive accounts are not let in."),
+        RefusalCode.ACTOR_NOT_AN_ADMIN: Kind(
+            403, "The actor is no admin", "`actor` names an active account of the tenant with the role `admin`."
+        ),
+        RefusalCode.ACTOR_PROOF_REQUIRED: Kind(
+            403,
+            "The actor's fresh proof is required",
+            "Give `actor_proof`: a challenge of the actor, purpose `step_up`, verified within ten minutes by a factor, "
+            "a backup code or a recovery key.",
+        ),
         RefusalCode.ALREADY_ANSWERED: Kind(
             409,
             "Already answered",
             "The answer to this Idempotency-Key held a secret and is not shown again. Start anew with another key.",
+        ),
+        RefusalCode.APPROVER_REQUIRED: Kind(
+            403,
+            "A second admin is required",
+            "Give `approver` and `approver_proof`: another admin, with a step-up of their own like the actor's.",
         ),
         RefusalCode.CHALLENGE_NOT_FOUND: Kind(404, "No such challenge", "Ids of challenges come from POST /v1/logins."),
         RefusalCode.CHALLENGE_NOT_OPEN: Kind(
@@ -113,6 +127,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         RefusalCode.NOT_A_SANDBOX: Kind(403, "Sandbox tenants only", "Use a key that begins with df_test_."),
         RefusalCode.NOT_LOCKED_OUT: Kind(409, "The account is not locked out", "There is nothing to unlock."),
+        RefusalCode.NOT_ON_ONESELF: Kind(
+            403, "Not on oneself", "An admin cannot do this to their own account. Another admin can."
+        ),
         RefusalCode.PROOF_REQUIRED: Kind(
             403,
             "A fresh proof is required",

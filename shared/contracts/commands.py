@@ -13,6 +13,7 @@ from shared.contracts.notifications import Notification
 from shared.contracts.policy import WholePolicy
 from shared.contracts.types import (
     AccountId,
+    Acting,
     ChallengeId,
     Channel,
     Contact,
@@ -309,6 +310,7 @@ class Unlock(Request):
 
     hours: int
     reason: str
+    acting: Acting | None = None
 
 
 class StartRecovery(Request):
@@ -339,6 +341,7 @@ class CancelRecovery(Request):
     recovery_id: RecoveryId
     token: Sealed | None = None  # ring seal.policy, typed_place(tenant, recovery id, "token")
     is_attack: bool = False
+    acting: Acting | None = None  # an admin stops it
 
 
 class DenyRecovery(Request):
@@ -349,6 +352,7 @@ class DenyRecovery(Request):
 
     recovery_id: RecoveryId
     reason: str
+    acting: Acting | None = None
 
 
 class StartReport(Request):

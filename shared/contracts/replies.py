@@ -35,7 +35,10 @@ class RefusalCode(enum.StrEnum):
 
     ACCOUNT_NOT_FOUND = "account_not_found"
     ACCOUNT_INACTIVE = "account_inactive"
+    ACTOR_NOT_AN_ADMIN = "actor_not_an_admin"
+    ACTOR_PROOF_REQUIRED = "actor_proof_required"
     ALREADY_ANSWERED = "already_answered"  # the answer held a secret, whose ten minutes are over
+    APPROVER_REQUIRED = "approver_required"
     CHALLENGE_NOT_FOUND = "challenge_not_found"
     CHALLENGE_NOT_OPEN = "challenge_not_open"  # verified, redeemed or cancelled already
     CHALLENGE_EXPIRED = "challenge_expired"
@@ -60,6 +63,7 @@ class RefusalCode(enum.StrEnum):
     NOT_AN_ADMIN = "not_an_admin"
     NOT_A_SANDBOX = "not_a_sandbox"
     NOT_LOCKED_OUT = "not_locked_out"
+    NOT_ON_ONESELF = "not_on_oneself"
     PROOF_REQUIRED = "proof_required"
     RECOVERY_NOT_FOUND = "recovery_not_found"
     RECOVERY_NOT_OFFERED = "recovery_not_offered"

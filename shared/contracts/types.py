@@ -199,6 +199,15 @@ class Context(Value):
     user_agent: str | None = None
 
 
+class Acting(Value):
+    """The admin who acts, and the one who approves it, each with a challenge of their own (`rules.admin_action`)."""
+
+    actor: AccountId
+    proof: ChallengeId | None = None
+    approver: AccountId | None = None
+    approver_proof: ChallengeId | None = None
+
+
 class RequestKey(Value):
     """The Idempotency-Key of a request, and what it asked for.
 

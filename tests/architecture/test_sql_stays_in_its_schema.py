@@ -17,6 +17,7 @@ _PUBLISHED = {
     "otp.account_facts",
     "otp.factor_contacts",
     "otp.factor_usage",
+    "otp.step_ups",
     "otp.assertion_keys",
 }
 _RELATION = re.compile(rf"(?<![\w.])(?:{_SCHEMAS})\.[a-z_]+")

@@ -50,6 +50,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
     {
         "account_id": ACCOUNT,
         "accounts": 12_345,
+        "acting": {"actor": "admin-1", "proof": _CHALLENGE, "approver": "admin-2", "approver_proof": _CHALLENGE},
         "active": True,
         "advance_seconds": 86_400,
         "attempts_left": 3,

@@ -104,6 +104,7 @@ _PUBLISHED = {
     "otp.assertion_keys",
     "otp.factor_contacts",
     "otp.factor_usage",
+    "otp.step_ups",
     "policy.clocks",
     "policy.login_facts",
 }

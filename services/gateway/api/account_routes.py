@@ -2,7 +2,7 @@
 
 from services.gateway.api import accounts, answers, bodies, recoveries
 from services.gateway.api.auth import KeyScope, May
-from services.gateway.api.refusals import NO_ACCOUNT
+from services.gateway.api.refusals import BY_ADMIN, NO_ACCOUNT
 from services.gateway.api.route import Route
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
@@ -47,7 +47,7 @@ ACCOUNT_ROUTES = (
         body=bodies.UnlockBody,
         answer=replies.AccountView,
         is_idempotent=True,
-        refusals=(*NO_ACCOUNT, RefusalCode.NOT_LOCKED_OUT),
+        refusals=(*NO_ACCOUNT, *BY_ADMIN, RefusalCode.NOT_LOCKED_OUT),
     ),
     Route(
         method="GET",
@@ -97,7 +97,7 @@ RECOVERY_ROUTES = (
         body=bodies.CancelRecoveryBody,
         answer=replies.RecoveryView,
         is_idempotent=True,
-        refusals=(RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
+        refusals=(*BY_ADMIN, RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
     ),
     Route(
         method="POST",
@@ -108,6 +108,6 @@ RECOVERY_ROUTES = (
         body=bodies.DenyRecoveryBody,
         answer=replies.RecoveryView,
         is_idempotent=True,
-        refusals=(RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
+        refusals=(*BY_ADMIN, RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
     ),
 )

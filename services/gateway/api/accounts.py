@@ -54,7 +54,7 @@ async def list_all(call: Call[Nothing, AccountsQuery]) -> Outcome:
 
 async def unlock(call: Call[UnlockBody, Nothing]) -> Outcome:
     """An admin lets a locked-out account in for a while."""
-    command = Unlock(hours=call.body.hours, reason=call.body.reason)
+    command = Unlock(hours=call.body.hours, reason=call.body.reason, acting=call.body.acting())
     return await call.ask(command, account_id=call.account_id, actor=call.body.actor)
 
 

@@ -12,6 +12,7 @@ from services.gateway.api.fields import (
     Attempt,
     Body,
     ByAdmin,
+    ByProvenAdmin,
     ContextBody,
     Instant,
     Line,
@@ -163,19 +164,19 @@ class RecoveryBody(Body):
     context: ContextBody = ContextBody()
 
 
-class CancelRecoveryBody(ByAdmin):
+class CancelRecoveryBody(ByProvenAdmin):
     """`is_attack`: the owner says that it was somebody else who asked."""
 
     is_attack: bool = False
 
 
-class DenyRecoveryBody(ByAdmin):
+class DenyRecoveryBody(ByProvenAdmin):
     """Why an admin refuses."""
 
     reason: Reason
 
 
-class UnlockBody(ByAdmin):
+class UnlockBody(ByProvenAdmin):
     """For how long, and why."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"hours": 24, "reason": "On the phone, new device"}]})

@@ -7,6 +7,7 @@ import ipaddress
 import re
 import zoneinfo
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -110,6 +111,24 @@ class ByAdmin(Body):
     """`actor` is the account id of the admin who acts; the audit log names it."""
 
     actor: types.AccountId | None = None
+
+
+class ByProvenAdmin(ByAdmin):
+    """An admin's action. `actor_proof`: a challenge of the actor, purpose `step_up`, verified within ten minutes."""
+
+    actor_proof: UUID | None = None
+
+    @model_validator(mode="after")
+    def _somebodys_proof(self) -> Self:
+        if self.actor_proof is not None and self.actor is None:
+            raise ValueError("`actor_proof` is the proof of an `actor`")
+        return self
+
+    def acting(self) -> types.Acting | None:
+        """As commands carry it."""
+        if self.actor is None:
+            return None
+        return types.Acting(actor=self.actor, proof=types.ChallengeId(self.actor_proof) if self.actor_proof else None)
 
 
 class Attempt(Body):

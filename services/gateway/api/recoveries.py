@@ -18,11 +18,15 @@ async def get(call: Call[Nothing, Nothing]) -> Outcome:
 
 async def cancel(call: Call[CancelRecoveryBody, Nothing]) -> Outcome:
     """The person, signed in, or an admin stops it."""
-    command = CancelRecovery(recovery_id=RecoveryId(call.id("recovery_id")), is_attack=call.body.is_attack)
+    command = CancelRecovery(
+        recovery_id=RecoveryId(call.id("recovery_id")), is_attack=call.body.is_attack, acting=call.body.acting()
+    )
     return await call.ask(command, account_id=call.account_id, actor=call.body.actor)
 
 
 async def deny(call: Call[DenyRecoveryBody, Nothing]) -> Outcome:
     """An admin refuses it."""
-    command = DenyRecovery(recovery_id=RecoveryId(call.id("recovery_id")), reason=call.body.reason)
+    command = DenyRecovery(
+        recovery_id=RecoveryId(call.id("recovery_id")), reason=call.body.reason, acting=call.body.acting()
+    )
     return await call.ask(command, account_id=call.account_id, actor=call.body.actor)

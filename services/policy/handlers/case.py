@@ -15,10 +15,13 @@ from services.policy.queries.standings import read_factor_contacts, read_standin
 from services.policy.queries.tenants import read_letterhead
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.notifications import Notification
-from shared.contracts.types import Channel, DeliveryId, RecoveryId
+from shared.contracts.types import Acting, Channel, DeliveryId, RecoveryId
 from shared.db.account_lock import lock_account
+from shared.db.admin_action import read_action_facts
 from shared.db.connection import Connection
+from shared.messaging.outcome import Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+from shared.rules.admin_action import may_act
 from shared.rules.notices import Addressee, notices
 
 
@@ -62,6 +65,13 @@ async def open_case(message: Envelope[Message], uow: UnitOfWork, deps: Deps, *, 
     now = await hold_clock(uow.conn, message.tenant_id)
     await lock_account(uow.conn, message.tenant_id, whose)
     return Case(cause=message, uow=uow, deps=deps, account_id=whose, now=now)
+
+
+async def may_not_act(case: Case, acting: Acting | None, *, opens_account: bool = False) -> Refused | None:
+    """Why an admin may not do this to the account; None: they may, or nobody is named and nobody need be."""
+    facts = await read_action_facts(case.conn, case.tenant_id, case.account_id, acting)
+    hindrance = may_act(acting, facts, case.now, opens_account=opens_account)
+    return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None
 
 
 async def addressee_of(case: Case, account: Account) -> Addressee:

@@ -6,7 +6,7 @@ from services.policy.announcements import account_view
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_timers
 from services.policy.domain.standing import Standing
-from services.policy.handlers.case import Case, open_case, tell
+from services.policy.handlers.case import Case, may_not_act, open_case, tell
 from services.policy.queries.enforcements import extend, record_lock
 from services.policy.queries.timers import arm_timers
 from shared.contracts import events
@@ -64,6 +64,8 @@ async def unlock(message: Envelope[Unlock], uow: UnitOfWork, deps: Deps) -> Outc
     standing = await case.standing()
     if standing is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
+    if (refused := await may_not_act(case, message.data.acting)) is not None:
+        return refused
     if standing.enforcement_at(case.now).state not in _UNLOCKABLE:
         return refuse(RefusalCode.NOT_LOCKED_OUT)
     until = case.now + dt.timedelta(hours=message.data.hours)

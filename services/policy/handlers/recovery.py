@@ -16,7 +16,7 @@ from services.policy.domain.recovery_request import (
     ready_at,
     recovery_subjects,
 )
-from services.policy.handlers.case import Case, open_case
+from services.policy.handlers.case import Case, may_not_act, open_case
 from services.policy.handlers.recovery_end import announce_waiting, cancel_recovery, end_recovery
 from services.policy.queries.recovery_requests import (
     end_request,
@@ -142,6 +142,8 @@ async def cancel_by_request(message: Envelope[CancelRecovery], uow: UnitOfWork, 
     if not is_by_link and message.account_id is None:
         return refuse(RefusalCode.RECOVERY_NOT_FOUND)
     case = await open_case(message, uow, deps, account_id=request.account_id)
+    if wanted.acting is not None and (refused := await may_not_act(case, wanted.acting)) is not None:
+        return refused
     reason = ATTACK if wanted.is_attack else "cancelled_by_link" if is_by_link else "cancelled"
     return await _cancel(case, wanted.recovery_id, reason)
 
@@ -170,6 +172,8 @@ async def deny_recovery(message: Envelope[DenyRecovery], uow: UnitOfWork, deps: 
     request = await find_request(case.conn, case.tenant_id, wanted.recovery_id)
     if request is None or request.account_id != case.account_id:
         return refuse(RefusalCode.RECOVERY_NOT_FOUND)
+    if (refused := await may_not_act(case, wanted.acting)) is not None:
+        return refused
     said = events.RecoveryDenied(recovery_id=request.recovery_id, reason=wanted.reason)
     standing = await case.standing()
     if not await end_recovery(case, request, standing, RecoveryState.DENIED, wanted.reason, said):

@@ -1,0 +1,124 @@
+"""Who may act on an account: facts from three schemas, one rule. The rule's branches are in tests/unit/rules."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from shared.contracts import commands, events
+from shared.contracts.replies import RefusalCode
+from shared.contracts.types import Acting, ChallengeId
+from shared.ids import new_id
+from tests.handlers.policy.conftest import ANN, Service
+from tests.support.tenants import new_tenant
+
+WEEK = 7 * 24 * 3600
+BOB = "bob"
+
+
+async def ask_for_proofs(service: Service) -> None:
+    """The tenant wants to see every admin's second factor."""
+    await service.admin.execute(
+        "UPDATE gateway.tenants SET settings = settings || $2::jsonb WHERE tenant_id = $1",
+        service.tenant_id,
+        json.dumps({"admin_proof": "required"}),
+    )
+
+
+async def step_up(
+    service: Service,
+    account_id: str = BOB,
+    *,
+    by: str = "totp",
+    age: int = 60,
+    purpose: str = "step_up",
+    epoch: int = 0,
+) -> ChallengeId:
+    """A challenge that was verified so many seconds ago, as otp_worker stores it."""
+    challenge_id = ChallengeId(new_id())
+    now = await service.admin.fetchval("SELECT policy.tenant_now($1)", service.tenant_id)
+    at = now - dt.timedelta(seconds=age)
+    await service.admin.execute(
+        "INSERT INTO otp.accounts (tenant_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        service.tenant_id,
+        account_id,
+    )
+    await service.admin.execute(
+        """
+        INSERT INTO otp.challenges (tenant_id, challenge_id, account_id, purpose, state, context, factor_epoch,
+                                    created_at, expires_at, verified_at, verified_by, ended_at)
+        VALUES ($1, $2, $3, $4, 'verified', 'c', $5, $6, $6, $6, $7, $6)
+        """,
+        service.tenant_id,
+        challenge_id,
+        account_id,
+        purpose,
+        epoch,
+        at,
+        by,
+    )
+    return challenge_id
+
+
+@pytest.fixture
+async def locked(service: Service) -> Service:
+    """Ann did not enrol in time; bob is an admin."""
+    await service.put()
+    await service.put(BOB, role="admin")
+    await service.require()
+    await service.move(WEEK + 60)
+    return service
+
+
+async def unlocked_by(service: Service, acting: Acting | None, account_id: str = ANN) -> RefusalCode | None:
+    """Why it was refused; None: it was done."""
+    unlock = commands.Unlock(hours=24, reason="identity checked by telephone", acting=acting)
+    return await service.refusal_of(unlock, account_id)
+
+
+async def test_an_admin_unlocks_and_others_do_not(locked: Service) -> None:
+    """Whose name stands in the audit log could have done it."""
+    assert await unlocked_by(locked, Acting(actor="nobody")) is RefusalCode.ACTOR_NOT_AN_ADMIN
+    assert await unlocked_by(locked, Acting(actor=ANN)) is RefusalCode.NOT_ON_ONESELF
+    assert await locked.said(events.EnforcementUnlocked) == []
+    assert await unlocked_by(locked, Acting(actor=BOB)) is None
+    assert len(await locked.said(events.EnforcementUnlocked)) == 1
+
+
+async def test_an_account_that_is_inactive_or_has_another_role_acts_for_nobody(locked: Service) -> None:
+    """Who has left the helpdesk has left its admin calls, too."""
+    await locked.change(BOB, active=False)
+    assert await unlocked_by(locked, Acting(actor=BOB)) is RefusalCode.ACTOR_NOT_AN_ADMIN
+    await locked.change(BOB, active=True, role="agent")
+    assert await unlocked_by(locked, Acting(actor=BOB)) is RefusalCode.ACTOR_NOT_AN_ADMIN
+
+
+async def test_where_a_proof_is_asked_for_only_the_actors_own_fresh_one_is_good(locked: Service) -> None:
+    """A backend whose key was stolen cannot act in an admin's name without that admin's second factor."""
+    await ask_for_proofs(locked)
+    await locked.put("carol", role="admin")
+    bad = [
+        None,
+        ChallengeId(new_id()),
+        await step_up(locked, "carol"),
+        await step_up(locked, age=600),
+        await step_up(locked, by="mailbox"),
+        await step_up(locked, by="recovery_code"),
+        await step_up(locked, purpose="sign_in"),
+        await step_up(locked, epoch=7),
+    ]
+    for proof in bad:
+        assert await unlocked_by(locked, Acting(actor=BOB, proof=proof)) is RefusalCode.ACTOR_PROOF_REQUIRED
+    assert await unlocked_by(locked, None) is RefusalCode.ACTOR_PROOF_REQUIRED
+    assert await locked.said(events.EnforcementUnlocked) == []
+    assert await unlocked_by(locked, Acting(actor=BOB, proof=await step_up(locked))) is None
+
+
+async def test_a_proof_of_another_tenant_proves_nothing(locked: Service, dsn: str) -> None:
+    """Ids of challenges travel: one that was seen elsewhere must be nobody's here."""
+    await ask_for_proofs(locked)
+    proof = await step_up(locked)
+    await locked.admin.execute(
+        "UPDATE otp.challenges SET tenant_id = $2 WHERE challenge_id = $1", proof, await new_tenant(dsn)
+    )
+    assert await unlocked_by(locked, Acting(actor=BOB, proof=proof)) is RefusalCode.ACTOR_PROOF_REQUIRED
