@@ -2,6 +2,7 @@
 
 from services.otp_worker.deps import Deps
 from services.otp_worker.handlers import (
+    admin_actions,
     challenges,
     confirmation,
     enrolment,
@@ -32,6 +33,7 @@ TABLE = HandlerTable[Deps](
     on(OTP_FACTORS, commands.RegenerateBackupCodes, security.regenerate_backup_codes),
     on(OTP_FACTORS, commands.AcknowledgeBackupCodes, security.acknowledge_backup_codes),
     on(OTP_FACTORS, commands.RevokeTrustedDevices, trust.revoke_trusted_devices),
+    on(OTP_FACTORS, commands.ResetAccount, admin_actions.reset_account),
     on_list(OTP_COMMANDS, commands.StartLogin, logins.start_logins),
     on(OTP_COMMANDS, commands.OpenRecoveryChallenge, recovery.open_recovery_challenge),
     on(OTP_COMMANDS, commands.ExecuteRecovery, recovery.execute_recovery),

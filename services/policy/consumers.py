@@ -45,6 +45,7 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, commands.ConcludeRecovery, recovery_timers.conclude_recovery),
     on(POLICY_COMMANDS, commands.WriteReportPage, report_pages.write_report_page),
     on(POLICY_COMMANDS, commands.ExpireReport, reports.expire_report),
+    on(POLICY_COMMANDS, events.AccountReset, factors.account_was_reset),
     on(POLICY_COMMANDS, events.FactorConfirmed, factors.factor_confirmed),
     on(POLICY_COMMANDS, events.FactorRevoked, factors.factor_revoked),
     on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),

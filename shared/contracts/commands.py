@@ -204,6 +204,16 @@ class RevokeTrustedDevices(Request):
     device_id: DeviceId | None = None
 
 
+class ResetAccount(Request):
+    """An admin takes an account's second factors off. Answer: `ResetAnswer`, also where there was nothing to take."""
+
+    type = "reset_account"
+    lane = _OTP_FACTORS
+
+    reason: str
+    acting: Acting
+
+
 class OpenRecoveryChallenge(Command):
     """Mail the code that proves the mailbox of a recovery request."""
 

@@ -298,9 +298,13 @@ class SessionsShouldEnd(Event):
 
 
 class AccountReset(Event):
+    """An admin took the second factors off; 0: there were none, and the account stays what it was."""
+
     type = "account.reset"
 
     reason: str
+    revoked_factors: int = 0
+    approver: AccountId | None = None
 
 
 class AccountUpserted(Event):

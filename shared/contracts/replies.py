@@ -230,6 +230,13 @@ class RevokedDevices(Value):
     revoked: int
 
 
+class ResetAnswer(Value):
+    """What a reset took away: active and suspended factors, and trusted devices."""
+
+    revoked_factors: int
+    revoked_devices: int
+
+
 class EnforcementView(Value):
     """Where an account stands with the policy now."""
 

@@ -45,7 +45,7 @@ OTP_COMMANDS = Lane(name="otp_worker.commands", binds=("account.password_changed
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_COMMANDS = Lane(
     name="policy.commands",
-    binds=("challenge.verified", "factor.confirmed", "factor.revoked", "notification.sent"),
+    binds=("account.reset", "challenge.verified", "factor.confirmed", "factor.revoked", "notification.sent"),
 )
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)

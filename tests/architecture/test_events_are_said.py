@@ -77,7 +77,6 @@ _MORE = {  # within a state
 }
 _PROMISED = {  # a tenant may subscribe to them already; the calls that say them are not there yet
     "challenge.redeemed",
-    "account.reset",
 }
 
 

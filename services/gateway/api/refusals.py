@@ -4,6 +4,7 @@ from shared.contracts.replies import RefusalCode
 
 NO_ACCOUNT = (RefusalCode.ACCOUNT_NOT_FOUND,)
 BY_ADMIN = (RefusalCode.ACTOR_NOT_AN_ADMIN, RefusalCode.ACTOR_PROOF_REQUIRED, RefusalCode.NOT_ON_ONESELF)
+BY_TWO_ADMINS = (*BY_ADMIN, RefusalCode.APPROVER_REQUIRED)
 NOT_OPEN = (
     RefusalCode.CHALLENGE_NOT_FOUND,
     RefusalCode.CHALLENGE_NOT_OPEN,

@@ -3,6 +3,7 @@
 from aiohttp import hdrs, web
 
 from services.gateway.api.account_routes import ACCOUNT_ROUTES, RECOVERY_ROUTES
+from services.gateway.api.admin_routes import ADMIN_ROUTES
 from services.gateway.api.call import Deps
 from services.gateway.api.factor_routes import FACTOR_ROUTES
 from services.gateway.api.login_routes import LOGIN_ROUTES
@@ -18,6 +19,7 @@ ROUTES: tuple[Route, ...] = (
     *LOGIN_ROUTES,
     *FACTOR_ROUTES,
     *RECOVERY_ROUTES,
+    *ADMIN_ROUTES,
     *TENANT_ROUTES,
     *WEBHOOK_ROUTES,
     *REPORT_ROUTES,

@@ -16,14 +16,15 @@ from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
 
-async def end_trusts(cause: Cause, uow: UnitOfWork, changes: Changes, account: Account, reason: str) -> None:
-    """A factor came or went: the epoch moves on, and every trust given under the old one is over."""
+async def end_trusts(cause: Cause, uow: UnitOfWork, changes: Changes, account: Account, reason: str) -> int:
+    """A factor came or went: the epoch moves on, and every trust given under the old one is over. How many were."""
     state = changes.accounts.get(account.key, account.state)
     changes.keep(account, replace(state, factor_epoch=state.factor_epoch + 1))
     devices = await list_devices(uow.conn, account.tenant_id, account.id)
     ids = [device.id for device in devices]
     revoked = await revoke_devices(uow.conn, account.tenant_id, account.id, ids, at=account.now) if ids else []
     changes.say(devices_revoked(cause, account, revoked, reason))
+    return len(revoked)
 
 
 async def revoke_trusted_devices(asked: Envelope[RevokeTrustedDevices], uow: UnitOfWork, _: Deps) -> Outcome:

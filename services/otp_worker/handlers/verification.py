@@ -100,8 +100,8 @@ async def _judge(typed: Typed, attempt: Attempt | None, changes: Changes, uow: U
     if code is None:
         return refuse(RefusalCode.CODE_MALFORMED, attempts_left=attempt.challenge.attempts_left)
     target = target_of(attempt, typed.data.factor_id)
-    if isinstance(target, NotOffered):
-        return refuse(RefusalCode.FACTOR_NOT_OFFERED)
+    if isinstance(target, NotOffered):  # of an account that was reset meanwhile nothing is offered: it is over
+        return refuse(closed_reason(attempt.challenge, attempt.account.now) or RefusalCode.FACTOR_NOT_OFFERED)
     return _judge_code(typed, attempt, target, Secret(code), changes, deps)
 
 

@@ -6,7 +6,7 @@ from services.policy.domain.recovery_request import is_real_success
 from services.policy.handlers.case import Case, open_case
 from services.policy.handlers.recovery import start_waiting_period
 from services.policy.handlers.recovery_end import cancel_recovery, end_recovery
-from services.policy.queries.enforcements import forget_announcements
+from services.policy.queries.enforcements import forget_announcements, require_enrolment
 from services.policy.queries.recovery_requests import open_request
 from services.policy.queries.timers import cancel_timers
 from shared.contracts import events
@@ -32,8 +32,10 @@ async def factor_confirmed(message: Envelope[events.FactorConfirmed], uow: UnitO
 
 
 async def factor_revoked(message: Envelope[events.FactorRevoked], uow: UnitOfWork, deps: Deps) -> Outcome:
-    """Without a factor there is nothing to recover: an open request is superseded, unless it did this itself."""
-    if not message.data.is_last:
+    """Without a factor there is nothing to recover: an open request is superseded, unless it did this itself, or a
+    reset did, which says so.
+    """
+    if not message.data.is_last or message.data.reason == "reset":
         return Done()
     case = await open_case(message, uow, deps)
     standing = await case.standing()
@@ -42,6 +44,18 @@ async def factor_revoked(message: Envelope[events.FactorRevoked], uow: UnitOfWor
         return Done()
     said = events.RecoverySuperseded(recovery_id=request.recovery_id)
     await end_recovery(case, request, standing, RecoveryState.SUPERSEDED, message.data.reason, said)
+    return Done()
+
+
+async def account_was_reset(message: Envelope[events.AccountReset], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """An admin took the factors off: where one is required the next login enrols, whatever was granted before."""
+    case = await open_case(message, uow, deps)
+    if await case.standing() is None:
+        return Done()
+    await _cancel_recovery_before(case, message, "admin_reset")
+    if message.data.revoked_factors:
+        await require_enrolment(case.conn, case.tenant_id, case.account_id, case.now)
+        await cancel_timers(case.conn, case.tenant_id, enforcement_subjects(case.account_id))
     return Done()
 
 
@@ -59,9 +73,11 @@ async def challenge_verified(message: Envelope[events.ChallengeVerified], uow: U
 
 
 async def _cancel_recovery_before(
-    case: Case, message: Envelope[events.FactorConfirmed] | Envelope[events.ChallengeVerified], reason: str
+    case: Case,
+    message: Envelope[events.FactorConfirmed] | Envelope[events.ChallengeVerified] | Envelope[events.AccountReset],
+    reason: str,
 ) -> None:
-    """A success from before the request says nothing against it, however late its news arrives."""
+    """What happened before the request says nothing against it, however late its news arrives."""
     request = await open_request(case.conn, case.tenant_id, case.account_id)
     if request is not None and request.requested_at <= message.time:
         await cancel_recovery(case, request, await case.standing(), reason)

@@ -106,6 +106,7 @@ async def test_what_is_heard_twice_happens_once(verifier: Verifier) -> None:
     executed = [each.data.revoked_factors for each in await verifier.said(ConcludeRecovery)]
     assert executed == [1, 0]
     assert len(await verifier.said(events.FactorRevoked)) == 1
+    assert len(await verifier.said(events.SessionsShouldEnd)) == 1
 
 
 async def _opened(verifier: Verifier) -> tuple[RecoveryId, ChallengeId]:

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from shared.contracts import commands, events
-from shared.contracts.replies import RefusalCode
-from shared.contracts.types import Acting, ChallengeId
+from shared.contracts.envelope import Event
+from shared.contracts.replies import AccountView, RecoveryView, RefusalCode
+from shared.contracts.types import Acting, ChallengeId, EnforcementState, FactorId, FactorType, RecoveryState
 from shared.ids import new_id
 from tests.handlers.policy.conftest import ANN, Service
 from tests.support.tenants import new_tenant
@@ -122,3 +123,49 @@ async def test_a_proof_of_another_tenant_proves_nothing(locked: Service, dsn: st
         "UPDATE otp.challenges SET tenant_id = $2 WHERE challenge_id = $1", proof, await new_tenant(dsn)
     )
     assert await unlocked_by(locked, Acting(actor=BOB, proof=proof)) is RefusalCode.ACTOR_PROOF_REQUIRED
+
+
+async def test_who_was_reset_must_enrol_whatever_was_granted_before(service: Service) -> None:
+    """An unlock of last week would give the thief of the mailbox a week without a second factor."""
+    await service.put()
+    await service.require()
+    await service.move(WEEK + 60)
+    await service.ask(commands.Unlock(hours=24 * 30, reason="on the phone"))
+    await service.enrol()
+    await service.drop_factors()
+    await service.hear(events.AccountReset(reason="lost phone", revoked_factors=1))
+    view = AccountView.model_validate(await service.ask(commands.ReadAccount()))
+    assert view.enforcement.state is EnforcementState.MUST_ENROL
+    assert await service.pending() == []
+
+
+async def test_a_reset_that_took_nothing_takes_no_grace(service: Service) -> None:
+    """Who never enrolled loses no day of the time in which to."""
+    await service.put()
+    await service.require()
+    before = await service.pending()
+    await service.hear(events.AccountReset(reason="lost phone", revoked_factors=0))
+    view = AccountView.model_validate(await service.ask(commands.ReadAccount()))
+    assert view.enforcement.state is EnforcementState.GRACE
+    assert await service.pending() == before
+
+
+@pytest.mark.parametrize("is_reset_first", [True, False])
+async def test_a_reset_stops_an_open_recovery_and_says_so(service: Service, is_reset_first: bool) -> None:  # noqa: FBT001
+    """The news of the reset and of the last factor come in any order; the request has one end."""
+    await service.put()
+    await service.enrol()
+    await service.move(8 * 24 * 3600)  # the address has settled
+    draft = RecoveryView.model_validate(await service.ask(commands.StartRecovery()))
+    await service.drop_factors()
+    news: list[Event] = [
+        events.AccountReset(reason="lost phone", revoked_factors=1),
+        events.FactorRevoked(factor_id=FactorId(new_id()), factor_type=FactorType.TOTP, reason="reset", is_last=True),
+    ]
+    for each in news if is_reset_first else news[::-1]:
+        await service.hear(each)
+    view = await service.recovery()
+    assert (view.id, view.state, view.end_reason) == (draft.id, RecoveryState.CANCELLED, "admin_reset")
+    assert len(await service.said(events.RecoveryCancelled)) == 1
+    assert await service.said(events.RecoverySuperseded) == []
+    assert await service.pending() == []

@@ -1,0 +1,48 @@
+"""What an admin does to an account's second factor."""
+
+from services.otp_worker.announcements import notice, say
+from services.otp_worker.deps import Deps
+from services.otp_worker.domain.account import Account
+from services.otp_worker.handlers.changes import Changes
+from services.otp_worker.handlers.locked import lock
+from services.otp_worker.handlers.take_down import take_down
+from shared.contracts import events
+from shared.contracts.commands import ResetAccount
+from shared.contracts.envelope import Envelope
+from shared.contracts.notifications import Notification
+from shared.contracts.replies import RefusalCode, ResetAnswer
+from shared.contracts.types import Acting
+from shared.db.admin_action import read_action_facts
+from shared.messaging.outcome import Ok, Outcome, Refused, refuse
+from shared.messaging.unit_of_work import UnitOfWork
+from shared.rules.admin_action import may_act
+
+
+async def reset_account(asked: Envelope[ResetAccount], uow: UnitOfWork, _: Deps) -> Outcome:
+    """Take everything down that guards the account. Where no factor guarded it nobody is told anything: a second click
+    finds the first one's work, and who never enrolled keeps the time in which to.
+    """
+    locked = await lock(uow, asked.tenant_id, asked.account_id)
+    if locked is None:
+        return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
+    account, wanted = locked.account, asked.data
+    if (refused := await may_not_act(uow, account, wanted.acting)) is not None:
+        return refused
+    changes = Changes()
+    gone = await take_down(asked, uow, changes, locked, "reset")
+    reset = events.AccountReset(
+        reason=wanted.reason, revoked_factors=len(gone.factors), approver=wanted.acting.approver
+    )
+    changes.say([say(asked, account, reset)])
+    if gone.factors:
+        changes.say([say(asked, account, events.SessionsShouldEnd(reason="reset"))])
+        changes.say(notice(asked, account, gone.factors, Notification.ACCOUNT_RESET))
+    await changes.store(uow)
+    return Ok(ResetAnswer(revoked_factors=len(gone.factors), revoked_devices=gone.devices))
+
+
+async def may_not_act(uow: UnitOfWork, account: Account, acting: Acting) -> Refused | None:
+    """Why an admin may not open this account to somebody; None: they may."""
+    facts = await read_action_facts(uow.conn, account.tenant_id, account.id, acting)
+    hindrance = may_act(acting, facts, account.now, opens_account=True)
+    return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None
