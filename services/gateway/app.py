@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.gateway.api.auth import Keys
-from services.gateway.api.call import CANCEL_PAGE, DEPS, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML, Deps
+from services.gateway.api.call import CANCEL_PAGE, DEPS, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML, NOT_ME_PAGE, Deps
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.documentation import documentation
 from services.gateway.api.openapi import document
@@ -18,6 +18,7 @@ from services.gateway.downloads import Downloads
 from services.gateway.ingress import Ingress
 from services.gateway.listening import ApplicationRunner
 from services.gateway.middleware import SETTINGS, around
+from services.gateway.prompt.not_me import NotMePage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
@@ -74,6 +75,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     app[HEALTH] = core.health
     app[HTML] = html
     app[CANCEL_PAGE] = RecoveryCancelPage(html, asker, core.ring("seal.policy"), settings.public_url)
+    app[NOT_ME_PAGE] = NotMePage(html, asker, core.ring("seal.notifier"), settings.public_url)
     app[DOWNLOAD_PAGE] = ReportDownloadPage(html, downloads, settings.public_url)
     app[DOCUMENT] = json.dumps(specification).encode()
     app[DOCUMENTATION] = documentation(specification)

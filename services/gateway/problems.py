@@ -140,6 +140,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             409, "Recovery is not offered", "The policy or the account's state rules it out. An admin can help."
         ),
         RefusalCode.RECOVERY_OVER: Kind(409, "The recovery is over", "It was executed or stopped, or has expired."),
+        RefusalCode.NOTICE_EXPIRED: Kind(410, "The link has expired", "It was good for 30 days. Tell the helpdesk."),
+        RefusalCode.NOTICE_NOT_FOUND: Kind(404, "No such notice", "The link comes with a notice, and is for it alone."),
         RefusalCode.REPORT_EXPIRED: Kind(
             410, "The report has expired", "It is kept for 24 hours. Ask for another one."
         ),

@@ -45,6 +45,18 @@ def expired(delivery: Delivery, at: dt.datetime) -> Envelope[Event]:
     return _said(delivery, events.NotificationExpired.model_validate(_notification(delivery)), at)
 
 
+def notice_disputed(
+    delivery: Delivery, happened_at: dt.datetime | None, at: dt.datetime, *, is_repeated: bool
+) -> Envelope[Event]:
+    """The person says that it was somebody else."""
+    event = events.NoticeDisputed.model_validate(
+        {name: value for name, value in _notification(delivery).items() if name != "destination"}
+        | {"happened_at": happened_at, "is_repeated": is_repeated}
+    )
+    # by nobody who signed in: whoever holds the link
+    return dataclasses.replace(_said(delivery, event, at), actor=SYSTEM)
+
+
 def _is_code(delivery: Delivery) -> bool:
     return delivery.notification == Notification.CODE
 

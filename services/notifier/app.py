@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from services.notifier.adapters.dispute_links import DisputeLinks
 from services.notifier.adapters.renderer import Renderer
 from services.notifier.adapters.senders import open_live, open_sandbox
 from services.notifier.adapters.webhook_http import open_posters
@@ -19,7 +20,7 @@ from shared.process import Core, open_core
 from shared.schedule import run_schedule
 from shared.settings import Environment
 
-RINGS = ("seal.notifier", "seal.gateway")
+RINGS = ("seal.notifier", "seal.gateway", "dispute")
 
 
 @contextlib.asynccontextmanager
@@ -35,6 +36,9 @@ async def serve(settings: NotifierSettings) -> AsyncIterator[Core]:
             database=core.database,
             relay=core.relay,
             seal=core.ring("seal.notifier"),
+            dispute_links=DisputeLinks(
+                ring=core.ring("dispute"), to_us=core.ring("seal.notifier"), public_url=settings.public_url
+            ),
             renderer=Renderer(),
             live=live,
             sandbox=sandbox,

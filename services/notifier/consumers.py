@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from services.notifier.deps import Deps
-from services.notifier.handlers import deliveries, receipts, sandbox, webhook_deliveries, webhook_endpoints
+from services.notifier.handlers import deliveries, disputes, receipts, sandbox, webhook_deliveries, webhook_endpoints
 from shared.contracts import commands
 from shared.contracts.codec import EVENTS
 from shared.messaging.handler_table import HandlerTable, on, on_list
@@ -28,6 +28,8 @@ TABLE = HandlerTable[Deps](
     on(NOTIFIER_REQUESTS, commands.ReadWebhookDeliveries, webhook_deliveries.read_deliveries),
     on(NOTIFIER_REQUESTS, commands.RedeliverWebhook, webhook_deliveries.redeliver),
     on(NOTIFIER_REQUESTS, commands.RecordReceipt, receipts.record_receipt),
+    on(NOTIFIER_REQUESTS, commands.ReadNotice, disputes.read_notice),
+    on(NOTIFIER_REQUESTS, commands.DisputeNotice, disputes.dispute_notice),
     on(NOTIFIER_REQUESTS, commands.ReadDeliveries, deliveries.read_deliveries),
     on(NOTIFIER_REQUESTS, commands.ReadSandboxMessages, sandbox.read_messages),
 )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.notifier.adapters.dispute_links import DisputeLinks
 from services.notifier.adapters.renderer import Renderer
 from services.notifier.adapters.senders import Senders
 from services.notifier.adapters.webhook_http import Posters
@@ -20,6 +21,7 @@ class Deps:
     database: Database
     relay: Relay
     seal: KeyRing
+    dispute_links: DisputeLinks
     renderer: Renderer
     live: Senders
     sandbox: Senders

@@ -97,6 +97,18 @@ def by_the_cheapest(account: Account, *, now: dt.datetime, tenant_name: str, ten
     )
 
 
+def by_mail(account: Account, *, tenant_name: str, tenant_colour: str | None) -> Addressee:
+    """An admin, at the present address only: what is about somebody else is for nobody who has left."""
+    return addressee(
+        emails=[account.email if account.is_mailbox_known else None],
+        phones=[],
+        language=account.locale,
+        time_zone=account.time_zone,
+        tenant_name=tenant_name,
+        tenant_colour=tenant_colour,
+    )
+
+
 def start_notices(
     to: Addressee, deadline: dt.datetime, now: dt.datetime, new_id: Callable[[], UUID]
 ) -> list[SendEmail | SendSms]:

@@ -4,6 +4,7 @@ from services.policy.deps import Deps
 from services.policy.handlers import (
     accounts,
     clock,
+    disputes,
     enforcement,
     factors,
     policies,
@@ -49,5 +50,6 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, events.FactorConfirmed, factors.factor_confirmed),
     on(POLICY_COMMANDS, events.FactorRevoked, factors.factor_revoked),
     on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),
+    on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
 )

@@ -519,8 +519,8 @@ class Notify(Command):
 
     `params` are the notification's (`notifications.PARAMS`); a code travels in `code`, sealed at
     ``secret_param_place(tenant, account, delivery id)``; further parameters that hold a token (`cancel_url`,
-    `not_me_url`, `download_url`) travel in `secrets`, a JSON object sealed at the same place. Never sent after
-    `not_after`, which is tenant time.
+    `download_url`) travel in `secrets`, a JSON object sealed at the same place. The link "this was not me" is the
+    notifier's own and never travels. Never sent after `not_after`, which is tenant time.
     """
 
     delivery_id: DeliveryId
@@ -589,6 +589,26 @@ class RecordReceipt(Request):
     url: str
     params: Sealed
     signature: str
+
+
+class ReadNotice(Request):
+    """What a notice said, for whoever holds its link "this was not me". Answer: `NoticeView`."""
+
+    type = "read_notice"
+    lane = _NOTIFIER_REQUESTS
+
+    delivery_id: DeliveryId
+    token: Sealed  # ring seal.notifier, typed_place(tenant, delivery id, "token")
+
+
+class DisputeNotice(Request):
+    """The person says of what a notice told: this was not me. Answer: `NoticeView`."""
+
+    type = "dispute_notice"
+    lane = _NOTIFIER_REQUESTS
+
+    delivery_id: DeliveryId
+    token: Sealed  # as in `ReadNotice`
 
 
 class CreateWebhookEndpoint(Request):

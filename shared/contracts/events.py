@@ -145,6 +145,19 @@ class NotificationExpired(NotificationEvent):
     type = "notification.expired"
 
 
+class NoticeDisputed(Event):
+    """The person said of what a notice told "this was not me"; `is_repeated`: not for the first time within an hour."""
+
+    type = "notice.disputed"
+
+    delivery_id: DeliveryId
+    notification: str
+    channel: Channel
+    happened_at: dt.datetime | None = None
+    recovery_id: RecoveryId | None = None
+    is_repeated: bool = False
+
+
 class FactorEvent(Event):
     """What all events of a factor say."""
 

@@ -9,10 +9,11 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.types import FactorType, Purpose, Value
+from shared.contracts.types import AccountId, FactorType, Purpose, Value
 
 DEFAULT_COLOUR = "#1f4e79"
 
@@ -48,6 +49,25 @@ class Notification(enum.StrEnum):
     ADDRESS_CHANGED = "address_changed"
     FAILED_ATTEMPTS = "failed_attempts"
     REPORT_READY = "report_ready"
+    DISPUTE_FOR_ADMINS = "dispute_for_admins"
+    RECOVERY_FOR_ADMINS = "recovery_for_admins"
+
+
+WITHOUT_DISPUTE = frozenset(
+    {
+        Notification.CODE,  # was asked for a moment ago, and does nothing by itself
+        Notification.RECOVERY_WAITING,  # these three have a link of their own, which cancels
+        Notification.RECOVERY_HALF_TIME,
+        Notification.RECOVERY_LAST_HOUR,
+        Notification.ENFORCEMENT_STARTED,  # these come from the tenant's policy, and nobody did them
+        Notification.ENFORCEMENT_REMINDER,
+        Notification.LOCKED_OUT,
+        Notification.REPORT_READY,  # these go to admins about something else than themselves
+        Notification.DISPUTE_FOR_ADMINS,
+        Notification.RECOVERY_FOR_ADMINS,
+    }
+)
+"""What nobody can say "this was not me" of. Every other text is a security notice and carries that link."""
 
 
 class Notice(Value):
@@ -131,6 +151,22 @@ class ReportReady(Notice):
     download_url: Link = Field(repr=False)
 
 
+class DisputeForAdmins(Notice):
+    """The owner of `account` said of what the notice `disputed` told at `happened_at`: "this was not me"."""
+
+    account: AccountId
+    disputed: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,60}$")]
+
+
+class RecoveryForAdmins(Notice):
+    """Nobody but the admins can hear of this recovery in time: it was proved by the account's only `mailbox`."""
+
+    account: AccountId
+    mailbox: Line  # masked
+    recovery: UUID
+    happens_at: AwareDatetime
+
+
 PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
     {
         Notification.CODE: Code,
@@ -154,6 +190,8 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.ADDRESS_CHANGED: Notice,
         Notification.FAILED_ATTEMPTS: FailedAttempts,
         Notification.REPORT_READY: ReportReady,
+        Notification.DISPUTE_FOR_ADMINS: DisputeForAdmins,
+        Notification.RECOVERY_FOR_ADMINS: RecoveryForAdmins,
     }
 )
 """The model of each notification's parameters."""

@@ -58,6 +58,8 @@ class RefusalCode(enum.StrEnum):
     KEY_MISSING = "key_missing"  # a key ring lacks a key: 503, never "no second factor"
     LAST_FACTOR_REQUIRED = "last_factor_required"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOTICE_EXPIRED = "notice_expired"  # its link "this was not me" was good for 30 days
+    NOTICE_NOT_FOUND = "notice_not_found"
     NO_BACKUP_CODES = "no_backup_codes"
     NO_MAILBOX = "no_mailbox"
     NOT_AN_ADMIN = "not_an_admin"
@@ -375,6 +377,17 @@ class SandboxMessages(Value):
 
     messages: tuple[SandboxMessage, ...]
     has_more: bool
+
+
+class NoticeView(Value):
+    """A notice as the page behind its link shows it; `subject` and `happened_at` are in words, in `language`."""
+
+    notification: str
+    subject: str
+    happened_at: str | None = None
+    language: str
+    tenant_name: str
+    disputed_at: dt.datetime | None = None
 
 
 class ReceiptAnswer(Value):

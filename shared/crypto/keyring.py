@@ -29,6 +29,7 @@ RING_NAMES = (
     "sign.assertion",  # otp_worker: Ed25519 seeds
     "sign.audit",  # audit: Ed25519 seeds
     "cancel",  # policy: the links that cancel a recovery
+    "dispute",  # notifier: the links "this was not me" in notices
 )
 
 

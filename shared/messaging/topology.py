@@ -41,11 +41,20 @@ class Lane:
 
 OTP_LOGINS = Lane(name="otp_worker.logins", is_request=True, workers=4, batch=64)
 OTP_FACTORS = Lane(name="otp_worker.factors", is_request=True)  # an enrolment hashes ten codes: no login waits for it
-OTP_COMMANDS = Lane(name="otp_worker.commands", binds=("account.password_changed", "sandbox.clock_moved"))
+OTP_COMMANDS = Lane(
+    name="otp_worker.commands", binds=("account.password_changed", "notice.disputed", "sandbox.clock_moved")
+)
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_COMMANDS = Lane(
     name="policy.commands",
-    binds=("account.reset", "challenge.verified", "factor.confirmed", "factor.revoked", "notification.sent"),
+    binds=(
+        "account.reset",
+        "challenge.verified",
+        "factor.confirmed",
+        "factor.revoked",
+        "notice.disputed",
+        "notification.sent",
+    ),
 )
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)

@@ -34,7 +34,7 @@ async def _waiting_recovery(stack: Stack) -> AsyncIterator[tuple[World, aiohttp.
         recovery = await world.helpdesk.call("POST", "/v1/accounts/ann/recovery", {}, expect=201)
         mail = await world.mail(world.ann, lambda mail: re.match(r"\d{6}\b", mail.subject) is not None, after=before)
         await world.helpdesk.verify({"id": recovery["challenge_id"]}, code=mail.subject[:6])
-        notice = await world.mail(world.ann, lambda mail: f"tenant={world.tenant_id}" in mail.text, after=before)
+        notice = await world.mail(world.ann, lambda mail: PATH in mail.text, after=before)
         found = re.search(r"https?://\S+/recovery/cancel\S+", notice.text)
         assert found is not None
         yield world, browser, {name: value for name, [value] in parse_qs(urlsplit(found[0]).query).items()}

@@ -25,6 +25,7 @@ _ALONE = {
     "digest": "otp_worker",  # tell which code was sent
     "sign.assertion": "otp_worker",  # say that somebody passed
     "cancel": "policy",  # make the links that stop a recovery
+    "dispute": "notifier",  # say "this was not me" in an account's name
     "rest.audit": "audit",  # open the audit log
     "sign.audit": "audit",  # vouch for it
     "digest.gateway": "gateway",  # tell whether a guessed address is an account's
@@ -41,10 +42,10 @@ def test_a_ring_with_such_power_is_at_one_service(ring: str) -> None:
 def test_a_service_lacks_the_rings_that_it_should_not_have(service: str) -> None:
     """The gateway seals codes to the verifier and cannot sign; audit reads everything that happened and no code."""
     lacked = {
-        "gateway": {"rest", "digest", "sign.assertion", "sign.audit", "rest.audit", "cancel"},
-        "otp_worker": {"seal.policy", "sign.audit", "rest.audit", "cancel", "digest.gateway"},
-        "policy": {"rest", "digest", "seal.otp_worker", "sign.assertion", "sign.audit", "rest.audit", "digest.gateway"},
-        "notifier": set(RING_NAMES) - {"seal.notifier", "seal.gateway"},
+        "gateway": {"rest", "digest", "sign.assertion", "sign.audit", "rest.audit", "cancel", "dispute"},
+        "otp_worker": {"seal.policy", "sign.audit", "rest.audit", "cancel", "dispute", "digest.gateway"},
+        "policy": set(RING_NAMES) - {"seal.gateway", "seal.policy", "seal.notifier", "cancel"},
+        "notifier": set(RING_NAMES) - {"seal.notifier", "seal.gateway", "dispute"},
         "audit": set(RING_NAMES) - {"sign.audit", "rest.audit", "seal.gateway"},
     }
     assert _RINGS[service] & lacked[service] == set()

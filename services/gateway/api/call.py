@@ -13,6 +13,7 @@ from services.gateway.api.auth import Caller, Keys
 from services.gateway.api.contacts import Contacts
 from services.gateway.downloads import Downloads
 from services.gateway.problems import Problem, of_refusal
+from services.gateway.prompt.not_me import NotMePage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
@@ -61,6 +62,7 @@ class Deps:
 DEPS = web.AppKey("deps", Deps)
 HTML = web.AppKey("html", Pages)
 CANCEL_PAGE = web.AppKey("cancel_page", RecoveryCancelPage)
+NOT_ME_PAGE = web.AppKey("not_me_page", NotMePage)
 DOWNLOAD_PAGE = web.AppKey("download_page", ReportDownloadPage)
 DOCUMENT = web.AppKey("document", bytes)
 DOCUMENTATION = web.AppKey("documentation", Mapping[str, object])

@@ -41,6 +41,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "factor.revoked": "A second factor was removed ({factor_type}): {reason}.",
         "factor.suspended": "A second factor was suspended ({factor_type}): {reason}.",
         "login.decided": "Login ({purpose}): {decision}, because {reason}.",
+        "notice.disputed": "The owner said of the notice `{notification}`: this was not me.",
         "notification.delivered": "The notice `{notification}` reached {destination}.",
         "notification.expired": "The notice `{notification}` for {destination} was too late and was not sent.",
         "notification.sent": "The notice `{notification}` was sent to {destination}.",

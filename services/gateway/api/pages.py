@@ -2,12 +2,13 @@
 
 from aiohttp import web
 
-from services.gateway.api.call import CANCEL_PAGE, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML
+from services.gateway.api.call import CANCEL_PAGE, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML, NOT_ME_PAGE
 from services.gateway.api.callbacks import twilio
 from services.gateway.api.page import Page
 from services.gateway.api.published_keys import jwks
 from services.gateway.middleware import SETTINGS
 from services.gateway.problems import BY_SLUG
+from services.gateway.prompt.not_me import PATH as NOT_ME
 from services.gateway.prompt.recovery_cancel import PATH as RECOVERY_CANCEL
 from services.gateway.prompt.report_download import PATH as REPORT_DOWNLOAD
 from shared.http.health import healthz, metrics, readyz
@@ -46,6 +47,16 @@ async def recovery_cancel(request: web.Request) -> web.Response:
     return await request.app[CANCEL_PAGE].act(request)
 
 
+async def show_not_me(request: web.Request) -> web.Response:
+    """Shows, and says nothing to anybody."""
+    return await request.app[NOT_ME_PAGE].show(request)
+
+
+async def not_me(request: web.Request) -> web.Response:
+    """Says that it was somebody else."""
+    return await request.app[NOT_ME_PAGE].act(request)
+
+
 async def show_report_download(request: web.Request) -> web.Response:
     """Shows, and counts nothing."""
     return await request.app[DOWNLOAD_PAGE].show(request)
@@ -58,6 +69,7 @@ async def report_download(request: web.Request) -> web.Response:
 
 _DOWNLOAD_FIELDS = ("tenant", "report", "token")
 _CANCEL_FIELDS = ("tenant", "request", "token")
+_NOT_ME_FIELDS = ("tenant", "notice", "token")
 
 PAGES: tuple[Page, ...] = (
     Page(
@@ -150,6 +162,34 @@ PAGES: tuple[Page, ...] = (
         content_type="text/html",
         answers={200: "Stopped.", 404: "Not a valid link.", 409: "It is over.", 503: "Not available right now."},
         form=(*_CANCEL_FIELDS, "reason"),
+    ),
+    Page(
+        method="GET",
+        path=NOT_ME,
+        handler=show_not_me,
+        summary='The page behind "this was not me" in a security notice; shows only',
+        content_type="text/html",
+        answers={
+            200: "What happened, and a button.",
+            404: "Not a valid link.",
+            410: "It was good for 30 days.",
+            503: "Not available right now.",
+        },
+        query=_NOT_ME_FIELDS,
+    ),
+    Page(
+        method="POST",
+        path=NOT_ME,
+        handler=not_me,
+        summary="Ends trusted devices and an open recovery, asks to end sessions, tells the admins",
+        content_type="text/html",
+        answers={
+            200: "Said.",
+            404: "Not a valid link.",
+            410: "It was good for 30 days.",
+            503: "Not available right now.",
+        },
+        form=_NOT_ME_FIELDS,
     ),
     Page(
         method="GET",

@@ -8,15 +8,11 @@ from importlib.resources import files
 from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-_PAGES = (
-    "layout.html",
-    "recovery_cancel.html",
-    "recovery_cancelled.html",
-    "report_download.html",
-    "message.html",
-    "problem.html",
-    "documentation.html",
-)
+from services.gateway.prompt.languages import FALLBACK, LANGUAGES
+from services.gateway.prompt.messages import MESSAGES, Message
+
+_PAGES = ("layout.html", "message.html", "problem.html", "documentation.html")
+_IN_EVERY_LANGUAGE = ("recovery_cancel.html", "report_download.html", "not_me.html")
 
 
 class Pages:
@@ -25,7 +21,8 @@ class Pages:
     def __init__(self) -> None:
         folder = files("services.gateway.prompt")
         style = (folder / "page.css").read_text()
-        templates = {name: (folder / name).read_text() for name in _PAGES}
+        names = (*_PAGES, *(f"{language}/{name}" for language in LANGUAGES for name in _IN_EVERY_LANGUAGE))
+        templates = {name: folder.joinpath(*name.split("/")).read_text() for name in names}
         self._environment = Environment(
             loader=DictLoader(templates),
             autoescape=True,
@@ -37,18 +34,34 @@ class Pages:
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self._policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'; "
 
-    def text(self, name: str, values: Mapping[str, object]) -> str:
+    def text(self, name: str, values: Mapping[str, object], *, language: str = FALLBACK) -> str:
         """A page as text."""
-        return self._environment.get_template(name).render(values)
+        return self._environment.get_template(name).render({"language": language, **values})
 
     def response(
-        self, name: str, values: Mapping[str, object], *, status: int = 200, has_form: bool = False
+        self,
+        name: str,
+        values: Mapping[str, object],
+        *,
+        status: int = 200,
+        language: str = FALLBACK,
+        has_form: bool = False,
     ) -> web.Response:
         """A page as an answer; a form may only be sent back to us."""
         form = "'self'" if has_form else "'none'"
         return web.Response(
-            text=self.text(name, values),
+            text=self.text(name, values, language=language),
             status=status,
             content_type="text/html",
-            headers={"Content-Security-Policy": f"{self._policy}form-action {form}"},
+            headers={"Content-Security-Policy": f"{self._policy}form-action {form}", "Content-Language": language},
         )
+
+    def form(self, name: str, values: Mapping[str, object], language: str) -> web.Response:
+        """One of the pages with a button, in that language."""
+        return self.response(f"{language}/{name}", values, language=language, has_form=True)
+
+    def say(self, message: Message, language: str) -> web.Response:
+        """A title and a few sentences."""
+        words = MESSAGES[language][message]
+        values = {"title": words.title, "texts": words.texts}
+        return self.response("message.html", values, status=message.status, language=language)

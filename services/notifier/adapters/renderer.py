@@ -10,7 +10,7 @@ import jinja2
 from babel import Locale
 
 from services.notifier.adapters import formats
-from services.notifier.domain.message import RenderedEmail
+from services.notifier.domain.message import RenderedEmail, Summary
 from services.notifier.domain.sms_text import to_gsm7
 from shared.contracts.notifications import PARAMS, Notice, Notification
 
@@ -67,6 +67,19 @@ class Renderer:
     def render_sms(self, notification: Notification, language: str, params: Notice, *, time_zone: str = "UTC") -> str:
         """The text of the SMS, in the GSM 7-bit alphabet wherever its letters allow. Arguments as in `render_email`."""
         return to_gsm7(self._parts(notification, language, params, time_zone)("sms.txt").strip())
+
+    def render_summary(
+        self, notification: Notification, language: str, params: Notice, *, time_zone: str = "UTC"
+    ) -> Summary:
+        """What it was about and when, for a page. Arguments as in `render_email`."""
+        locale, _ = self._locale(language)
+        subject = self._parts(notification, language, params, time_zone)("email.subject.txt")
+        at = params.happened_at
+        return Summary(
+            subject=" ".join(subject.split()),
+            happened_at=formats.moment(at, zone=formats.zone(time_zone), locale=locale) if at is not None else None,
+            language=locale.language,
+        )
 
     def _parts(self, notification: Notification, language: str, params: Notice, time_zone: str) -> Callable[[str], str]:
         if type(params) is not PARAMS[notification]:

@@ -10,3 +10,12 @@ class RenderedEmail:
     subject: str = field(repr=False)
     text: str = field(repr=False)
     html: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a notice was about, in one line, and when that was, in words; `language` is an ISO 639 code."""
+
+    subject: str
+    happened_at: str | None
+    language: str

@@ -1,6 +1,5 @@
 """One message: opened, put into words, handed to its provider. No transaction is open meanwhile."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,11 +7,12 @@ import structlog
 
 from services.notifier.deps import Deps
 from services.notifier.domain.delivery import Misconfigured, Refused, SendOutcome
+from services.notifier.handlers.wording import notice_of
 from services.notifier.queries.deliveries import Claimed, Delivery
-from shared.contracts.notifications import DEFAULT_COLOUR, PARAMS, Notice, Notification
+from shared.contracts.notifications import Code, Notice, Notification
 from shared.contracts.types import Channel
 from shared.crypto.keyring import UnknownKey
-from shared.crypto.sealing import BrokenSeal, contact_place, open_bytes, secret_param_place, unseal
+from shared.crypto.sealing import BrokenSeal, contact_place, unseal
 from shared.secret import Secret
 
 log = structlog.get_logger()
@@ -59,32 +59,13 @@ def _open(claimed: Claimed, deps: Deps) -> _Opened:
     delivery = claimed.delivery
     place = contact_place(delivery.tenant_id, delivery.account_id, delivery.channel.value)
     to = unseal(deps.seal, delivery.destination, place)
-    notification = Notification(delivery.notification)
-    params = _params(claimed, deps)
-    code = params.get("code")
+    notice = notice_of(claimed, deps)
     return _Opened(
         to=to,
-        notification=notification,
-        notice=PARAMS[notification].model_validate(params),
-        code=code if isinstance(code, str) else None,
+        notification=Notification(delivery.notification),
+        notice=notice,
+        code=notice.code if isinstance(notice, Code) else None,
     )
-
-
-def _params(claimed: Claimed, deps: Deps) -> dict[str, object]:
-    """The command's parameters, what is sealed of them, and what every text says of its tenant."""
-    delivery = claimed.delivery
-    place = secret_param_place(delivery.tenant_id, delivery.account_id, delivery.delivery_id)
-    params: dict[str, object] = {
-        "tenant_name": claimed.tenant_name,
-        "tenant_colour": claimed.setting("colour") or DEFAULT_COLOUR,
-        **delivery.params,
-    }
-    if delivery.secrets is not None:
-        params |= json.loads(open_bytes(deps.seal, delivery.secrets, place))
-    if delivery.code is not None:
-        code = unseal(deps.seal, delivery.code, place).reveal()
-        params = {"domain": deps.domain, **params, "code": code}  # the tenant's own site, where it has one
-    return params
 
 
 async def _send_email(claimed: Claimed, opened: _Opened, deps: Deps) -> Attempted:

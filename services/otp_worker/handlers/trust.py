@@ -10,7 +10,7 @@ from services.otp_worker.handlers.locked import lock
 from services.otp_worker.queries.trusted_devices import list_devices, revoke_devices
 from shared.contracts.commands import RevokeTrustedDevices
 from shared.contracts.envelope import Envelope
-from shared.contracts.events import AccountPasswordChanged
+from shared.contracts.events import AccountPasswordChanged, NoticeDisputed
 from shared.contracts.replies import RefusalCode, RevokedDevices
 from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -57,4 +57,19 @@ async def note_password_change(told: Envelope[AccountPasswordChanged], uow: Unit
     revoked = await revoke_devices(uow.conn, account.tenant_id, account.id, ids, at=account.now)
     changes.say(devices_revoked(told, account, revoked, "password_changed"))
     await changes.store(uow)
+    return Done()
+
+
+async def note_dispute(told: Envelope[NoticeDisputed], uow: UnitOfWork, _: Deps) -> Outcome:
+    """The owner says that somebody else was at work: no device passes without a code any more.
+
+    No factor goes: who reads the owner's mail could else turn the second factor off by pressing a button.
+    """
+    locked = await lock(uow, told.tenant_id, told.account_id)
+    if locked is None:
+        return Done()
+    account = locked.account
+    ids = [device.id for device in await list_devices(uow.conn, account.tenant_id, account.id)]
+    revoked = await revoke_devices(uow.conn, account.tenant_id, account.id, ids, at=account.now) if ids else []
+    uow.publish(*devices_revoked(told, account, revoked, "disputed"))
     return Done()

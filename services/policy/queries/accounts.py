@@ -70,6 +70,21 @@ async def account_ids_after(
     return [row["account_id"] for row in rows]
 
 
+async def admin_ids(conn: Connection, tenant_id: UUID, *, limit: int) -> list[str]:
+    """Active admins that some mail can reach, in the order of their ids."""
+    rows = await conn.fetch(
+        """
+        SELECT account_id FROM policy.accounts
+         WHERE tenant_id = $1 AND role = 'admin' AND is_active AND email_sealed IS NOT NULL
+           AND (email_verified OR email_proved_at IS NOT NULL)
+         ORDER BY account_id LIMIT $2
+        """,
+        tenant_id,
+        limit,
+    )
+    return [row["account_id"] for row in rows]
+
+
 async def record_password_change(conn: Connection, tenant_id: UUID, account_id: str, changed_at: dt.datetime) -> bool:
     """Remember the newest change; whether this was one. It never goes back, in whatever order the news arrives."""
     status = await conn.execute(

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from services.cli.simulators.mailbox import Mailbox
 from services.cli.simulators.twilio import TwilioSimulator
+from services.notifier.adapters.dispute_links import DisputeLinks
 from services.notifier.adapters.renderer import Renderer
 from services.notifier.adapters.senders import SANDBOX_SID, SANDBOX_TOKEN, open_live, open_sandbox
 from services.notifier.adapters.webhook_http import open_posters
@@ -206,6 +207,9 @@ async def desk(dsn: str, database_for: DatabaseFor, key_dir: Path) -> AsyncItera
             database=database,
             relay=Relay(database, bus),
             seal=load_ring(key_dir, "seal.notifier"),
+            dispute_links=DisputeLinks(
+                ring=load_ring(key_dir, "dispute"), to_us=load_ring(key_dir, "seal.notifier"), public_url=PUBLIC_URL
+            ),
             renderer=Renderer(),
             live=await stack.enter_async_context(open_live(settings)),
             sandbox=await stack.enter_async_context(open_sandbox(settings)),

@@ -11,7 +11,16 @@ from shared.contracts import commands, events
 from shared.contracts.commands import ReadSecurity, RevokeTrustedDevices, StartLogin
 from shared.contracts.policy import Policy
 from shared.contracts.replies import LoginAnswer, SecurityView, TrustedDeviceToken
-from shared.contracts.types import Decision, FactorType, FirstFactor, FirstFactorMethod, Purpose
+from shared.contracts.types import (
+    Channel,
+    Decision,
+    DeliveryId,
+    FactorState,
+    FactorType,
+    FirstFactor,
+    FirstFactorMethod,
+    Purpose,
+)
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, DAY, FIREFOX, STEP, Authenticator, Verifier
 
@@ -77,6 +86,16 @@ async def _a_password_change_that_policy_knows(verifier: Verifier, _: Authentica
     await verifier.account(password_changed_at=await verifier.move(60))
 
 
+async def _a_disputed_notice(verifier: Verifier, _: Authenticator) -> None:
+    await verifier.hear(
+        events.NoticeDisputed(
+            delivery_id=DeliveryId(new_id()), notification="trusted_device_added", channel=Channel.EMAIL
+        )
+    )
+    [factor] = (await _security(verifier)).factors
+    assert factor.state is FactorState.ACTIVE  # who reads the mail must not be able to disarm the account
+
+
 async def _a_new_factor(verifier: Verifier, app: Authenticator) -> None:
     await verifier.enrol_by_code(FactorType.SMS, proof=await verifier.proof(app))
 
@@ -107,6 +126,7 @@ async def _a_recovery(verifier: Verifier, _: Authenticator) -> None:
         _after_thirty_days,
         _a_password_change,
         _a_password_change_that_policy_knows,
+        _a_disputed_notice,
         _a_new_factor,
         _the_policy_switching_it_off,
         _the_policy_switching_its_method_off,

@@ -33,6 +33,10 @@ REQUIRED: Mapping[str, object] = {
     "expires_at": AT,
     "downloads": 3,
     "download_url": "https://helpdesk.example/r/abcdefghij",
+    "account": "agent-4711.support~east",
+    "disputed": "factor_added",
+    "mailbox": "a•••@helpdesk.example",
+    "recovery": "01990000-0000-7000-8000-0000000000e1",
 }
 OPTIONAL: Mapping[str, object] = {
     "tenant_colour": "#ffcc00",

@@ -1,0 +1,89 @@
+"""The owner says "this was not me": what a stranger may have begun ends, and somebody with power hears of it."""
+
+import pytest
+
+from shared.contracts import events
+from shared.contracts.commands import Notify, ProveMailbox, SendEmail, StartRecovery
+from shared.contracts.notifications import Notification
+from shared.contracts.replies import RecoveryView, RefusalCode
+from shared.contracts.types import Channel, DeliveryId, RecoveryState
+from shared.ids import new_id
+from tests.handlers.policy.conftest import ANN, DAY, Service, contact
+
+
+@pytest.fixture
+async def ann(service: Service) -> Service:
+    """A tenant whose Ann has a proved mailbox and an authenticator."""
+    await service.put()
+    await service.hear(ProveMailbox(digest=contact("ann-mail").digest))
+    await service.enrol()
+    return service
+
+
+async def dispute(service: Service, *, is_repeated: bool = False) -> None:
+    """News of it from the notifier."""
+    await service.hear(
+        events.NoticeDisputed(
+            delivery_id=DeliveryId(new_id()),
+            notification=Notification.FACTOR_ADDED,
+            channel=Channel.EMAIL,
+            happened_at=await service.now(),
+            is_repeated=is_repeated,
+        )
+    )
+
+
+async def mails_to_admins(service: Service) -> list[tuple[str | None, str, str]]:
+    """Whose, where to and in which language."""
+    told = [each for each in await service.said(Notify) if each.data.notification == Notification.DISPUTE_FOR_ADMINS]
+    assert all(isinstance(each.data, SendEmail) for each in told)
+    return [(each.account_id, each.data.destination.masked, each.data.language) for each in told]
+
+
+async def test_an_open_recovery_ends_as_an_attack_and_sessions_should_end(ann: Service) -> None:
+    """Whoever is in the account may also have asked for the recovery, and asks again at once."""
+    recovery = RecoveryView.model_validate(await ann.ask(StartRecovery()))
+    await dispute(ann)
+    view = await ann.recovery()
+    assert (view.id, view.state, view.end_reason) == (recovery.id, RecoveryState.CANCELLED, "attack")
+    assert len(await ann.said(events.RecoveryAttack)) == 1
+    [ended] = await ann.said(events.SessionsShouldEnd)
+    assert (ended.account_id, ended.data.reason) == (ANN, "notice_disputed")
+    assert await ann.refused(StartRecovery()) is RefusalCode.TOO_SOON
+    await ann.move(DAY)
+    await ann.ask(StartRecovery())
+
+
+async def test_the_admins_are_told_and_nobody_else(ann: Service) -> None:
+    """Not who is inactive, not an address that nobody vouched for, and not the account under another id."""
+    await ann.put("root", role="admin", email=contact("root-mail"), locale="de")
+    await ann.put("second", role="admin", email=contact("second-mail"))
+    await ann.put("gone", role="admin", email=contact("gone-mail"), active=False)
+    await ann.put("unknown", role="admin", email=contact("unknown-mail"), email_verified=False)
+    await ann.put("twin", role="admin", email=contact("ann-mail"))
+    await ann.put("agent", role="agent", email=contact("agent-mail"))
+    await dispute(ann)
+    assert await mails_to_admins(ann) == [("root", "r•••l", "de"), ("second", "s•••l", "en")]
+
+
+async def test_an_admin_is_not_told_of_the_own_account(ann: Service) -> None:
+    """Who took the account over reads its mail."""
+    await ann.change(role="admin")
+    await ann.put("root", role="admin", email=contact("root-mail"))
+    await dispute(ann)
+    assert [account_id for account_id, _, _ in await mails_to_admins(ann)] == ["root"]
+
+
+async def test_one_incident_is_one_mail_to_the_admins(ann: Service) -> None:
+    """The owner presses the button in the mail and in the SMS; what ends, ends each time."""
+    await ann.put("root", role="admin", email=contact("root-mail"))
+    await dispute(ann)
+    await dispute(ann, is_repeated=True)
+    assert len(await mails_to_admins(ann)) == 1
+    assert len(await ann.said(events.SessionsShouldEnd)) == 2
+
+
+async def test_an_account_that_is_gone_is_no_fault(service: Service) -> None:
+    """A link outlives its account."""
+    await dispute(service)
+    assert await service.said(events.SessionsShouldEnd) == []
