@@ -122,6 +122,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.NO_MAILBOX: Kind(
             409, "No mailbox", "The account has no verified address, and this cannot be done without one."
         ),
+        RefusalCode.NO_RECOVERY_KEY: Kind(
+            409, "There is no recovery key", "The policy's `recovery_key` says whether one is made; generate it first."
+        ),
         RefusalCode.NOT_AN_ADMIN: Kind(
             409, "The account is no admin's", "A link to a report is mailed to an account with the role `admin` only."
         ),

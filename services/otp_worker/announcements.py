@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.otp_worker.domain.account import Account
-from services.otp_worker.domain.backup_code import LOW
+from services.otp_worker.domain.backup_code import LOW, Kind
 from services.otp_worker.domain.challenge import Challenge, Failure
 from services.otp_worker.domain.expiry import ExpiredChallenge, ExpiredFactor
 from services.otp_worker.domain.factor import Factor
@@ -145,11 +145,30 @@ def devices_revoked(cause: Cause, account: Account, devices: Iterable[DeviceId],
     ]
 
 
+def codes_generated(cause: Cause, account: Account, kind: Kind, count: int) -> Said:
+    """New codes of a kind are good; none where the policy makes none."""
+    generated = events.BackupCodesGenerated(count=count, kind=Method(kind.value))
+    return [say(cause, account, generated)] if count else []
+
+
+def codes_notice(cause: Cause, account: Account, factors: Sequence[Factor], *, codes: int, has_key: bool) -> Said:
+    """Tell that codes were made, in one text whether there are ten, a key, or both."""
+    if not codes:
+        return notice(cause, account, factors, Notification.RECOVERY_KEY_MADE)
+    return notice(cause, account, factors, Notification.BACKUP_CODES_GENERATED, left=codes, has_key=has_key)
+
+
+def recovery_key_used(cause: Cause, account: Account, factors: Sequence[Factor]) -> Said:
+    """The recovery key is used up, and a new one is in its place: who did not see it should hear of it."""
+    used = events.BackupCodesUsed(codes_left=1, kind=Method.RECOVERY_KEY)
+    return [say(cause, account, used), *notice(cause, account, factors, Notification.RECOVERY_KEY_USED)]
+
+
 def backup_code_used(cause: Cause, account: Account, factors: Sequence[Factor], codes_left: int) -> Said:
-    """One backup code fewer; a warning when few are left."""
+    """One backup code fewer; a warning, once, when few are left."""
     said: Said = [say(cause, account, events.BackupCodesUsed(codes_left=codes_left))]
     said += notice(cause, account, factors, Notification.BACKUP_CODE_USED, left=codes_left)
-    if codes_left <= LOW:
+    if codes_left == LOW:
         said.append(say(cause, account, events.BackupCodesLow(codes_left=codes_left)))
         said += notice(cause, account, factors, Notification.BACKUP_CODES_LOW, left=codes_left)
     return said

@@ -195,15 +195,21 @@ class FactorSuspended(FactorEvent):
 
 
 class BackupCodesGenerated(Event):
+    """New ones are good from now on: ten backup codes, or one recovery key; `kind` says which."""
+
     type = "backup_codes.generated"
 
     count: int
+    kind: Method = Method.BACKUP_CODE
 
 
 class BackupCodesUsed(Event):
+    """`codes_left` of that kind; a recovery key that was used has a new one in its place."""
+
     type = "backup_codes.used"
 
     codes_left: int
+    kind: Method = Method.BACKUP_CODE
 
 
 class BackupCodesLow(Event):

@@ -35,6 +35,8 @@ class Notification(enum.StrEnum):
     BACKUP_CODES_GENERATED = "backup_codes_generated"
     BACKUP_CODE_USED = "backup_code_used"
     BACKUP_CODES_LOW = "backup_codes_low"
+    RECOVERY_KEY_MADE = "recovery_key_made"
+    RECOVERY_KEY_USED = "recovery_key_used"
     TRUSTED_DEVICE_ADDED = "trusted_device_added"
     RECOVERY_WAITING = "recovery_waiting"
     RECOVERY_HALF_TIME = "recovery_half_time"
@@ -99,6 +101,12 @@ class BackupCodes(Notice):
     """Something about backup codes; `left` is how many are good now."""
 
     left: Count | None = None
+
+
+class BackupCodesMade(BackupCodes):
+    """New ones in place of the old; `has_key`: a recovery key came with them."""
+
+    has_key: bool = False
 
 
 class TrustedDeviceAdded(Notice):
@@ -173,9 +181,11 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.FACTOR_ADDED: FactorChange,
         Notification.FACTOR_REMOVED: FactorChange,
         Notification.FACTOR_SUSPENDED: FactorChange,
-        Notification.BACKUP_CODES_GENERATED: BackupCodes,
+        Notification.BACKUP_CODES_GENERATED: BackupCodesMade,
         Notification.BACKUP_CODE_USED: BackupCodes,
         Notification.BACKUP_CODES_LOW: BackupCodes,
+        Notification.RECOVERY_KEY_MADE: Notice,
+        Notification.RECOVERY_KEY_USED: Notice,
         Notification.TRUSTED_DEVICE_ADDED: TrustedDeviceAdded,
         Notification.RECOVERY_WAITING: RecoveryWaiting,
         Notification.RECOVERY_HALF_TIME: RecoveryPending,

@@ -31,6 +31,14 @@ class BackupCodes(enum.StrEnum):
     BEFORE_ACTIVATION = "before_activation"
 
 
+class RecoveryKey(enum.StrEnum):
+    """Whether one long code, replaced at use, is made beside the ten backup codes or instead of them."""
+
+    NONE = "none"
+    BESIDE = "beside"
+    INSTEAD = "instead"
+
+
 class ApiPassword(enum.StrEnum):
     """Whether a password alone may open the helpdesk's own API."""
 
@@ -72,6 +80,7 @@ class Policy(Value):
     after_grace: AfterGrace | None = None
     trusted_device_days: Annotated[int, Field(ge=0, le=365)] = 30
     backup_codes: BackupCodes = BackupCodes.AFTER_ACTIVATION
+    recovery_key: RecoveryKey = RecoveryKey.NONE
     recovery: RecoverySettings = RecoverySettings()
     enrolment_proof: bool = False
     enrol_when_locked_out: bool = False
@@ -90,6 +99,16 @@ class Policy(Value):
         if self.after_grace is not None:
             return self.after_grace
         return AfterGrace.LOCK_OUT if self.grace_until is None else AfterGrace.ENROL
+
+    @property
+    def has_backup_codes(self) -> bool:
+        """Whether a first factor brings ten backup codes."""
+        return self.recovery_key is not RecoveryKey.INSTEAD
+
+    @property
+    def has_recovery_key(self) -> bool:
+        """Whether a first factor brings a recovery key."""
+        return self.recovery_key is not RecoveryKey.NONE
 
 
 def _whole(policy: Policy) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import enum
+from typing import Literal
 
 from shared.contracts.policy import Policy
 from shared.contracts.types import (
@@ -62,6 +63,7 @@ class RefusalCode(enum.StrEnum):
     NOTICE_NOT_FOUND = "notice_not_found"
     NO_BACKUP_CODES = "no_backup_codes"
     NO_MAILBOX = "no_mailbox"
+    NO_RECOVERY_KEY = "no_recovery_key"
     NOT_AN_ADMIN = "not_an_admin"
     NOT_A_SANDBOX = "not_a_sandbox"
     NOT_LOCKED_OUT = "not_locked_out"
@@ -120,6 +122,7 @@ class ChallengeView(Value):
     state: ChallengeState
     factors: tuple[OfferedFactor, ...]
     has_backup_codes: bool = False
+    has_recovery_key: bool = False
     attempts_left: int
     sends_left: int
     next_send_at: dt.datetime | None = None
@@ -153,7 +156,9 @@ class VerifyAnswer(Value):
     amr: tuple[str, ...]
     assertion: str | None = None  # JWT, EdDSA, 60 s; None: a mailbox was proved, which is no login
     trusted_device: TrustedDeviceToken | None = None
-    backup_codes_left: int | None = None
+    backup_codes_left: int | None = None  # None: the account has none of them
+    recovery_key: str | None = None  # the new one, shown this once: the one that was typed is used up
+    leads_to: Literal["security"] | None = None  # a code stood in for a factor: where a new one is set up
 
 
 class FactorView(Value):
@@ -189,8 +194,16 @@ class ConfirmationAnswer(Value):
     """A factor is active now."""
 
     factor: FactorView
-    backup_codes: tuple[str, ...] | None = None  # the first factor brings ten
+    backup_codes: tuple[str, ...] | None = None  # the first factor brings ten, or a recovery key, as the policy says
+    recovery_key: str | None = None
     assertion: str | None = None  # enrolled inside a login: the confirmation is its proof
+
+
+class RecoveryKeyStatus(Value):
+    """A recovery key that is good; `made_at`: with the set, or when the one before was used."""
+
+    made_at: dt.datetime
+    acknowledged_at: dt.datetime | None = None  # None: nobody said that it is saved
 
 
 class BackupCodesStatus(Value):
@@ -199,12 +212,14 @@ class BackupCodesStatus(Value):
     codes_left: int
     generated_at: dt.datetime | None = None
     acknowledged_at: dt.datetime | None = None
+    recovery_key: RecoveryKeyStatus | None = None
 
 
 class BackupCodesAnswer(Value):
-    """Ten codes, shown once."""
+    """What the policy says is made anew, shown once: ten codes, a recovery key, or both."""
 
-    backup_codes: tuple[str, ...]
+    backup_codes: tuple[str, ...] | None = None
+    recovery_key: str | None = None
 
 
 class TrustedDeviceView(Value):

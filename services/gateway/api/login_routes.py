@@ -56,6 +56,7 @@ LOGIN_ROUTES = (
             *WRONG_CODE,
             RefusalCode.FACTOR_NOT_OFFERED,
             RefusalCode.NO_BACKUP_CODES,
+            RefusalCode.NO_RECOVERY_KEY,
         ),
     ),
     Route(

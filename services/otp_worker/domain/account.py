@@ -1,7 +1,7 @@
 """All that a decision about an account may need: what policy knows, and the counters that are ours."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from services.otp_worker.domain.login import LoginFacts
@@ -26,6 +26,20 @@ class AccountState:
     backup_set_id: UUID | None = None
     backup_generated_at: dt.datetime | None = None
     backup_acknowledged_at: dt.datetime | None = None
+    recovery_key_made_at: dt.datetime | None = None  # None: there is none
+    recovery_key_acknowledged_at: dt.datetime | None = None
+
+
+def without_codes(state: AccountState) -> AccountState:
+    """The account once every backup code and key of it is void."""
+    return replace(
+        state,
+        backup_set_id=None,
+        backup_generated_at=None,
+        backup_acknowledged_at=None,
+        recovery_key_made_at=None,
+        recovery_key_acknowledged_at=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

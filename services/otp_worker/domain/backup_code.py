@@ -37,6 +37,14 @@ class BackupCode:
         return "-".join((str(self.slot), *groups))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesLeft:
+    """What an account could type in place of a factor's code."""
+
+    backup_codes: int = 0
+    has_recovery_key: bool = False
+
+
 def parse(typed: str) -> BackupCode | None:
     """What a person typed, with or without spaces and dashes, in any case, with O for 0; None: not such a code."""
     bare = unicodedata.normalize("NFKC", typed).upper()

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.throttle import Throttle, after_backup_failure, after_code_failure, suspends_factor
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ChallengeId, ChallengeState, Contact, FactorId, Purpose, RecoveryId
@@ -91,12 +92,12 @@ def fail_code(challenge: Challenge, throttle: Throttle, now: dt.datetime) -> Fai
     )
 
 
-def fail_backup_code(challenge: Challenge, throttle: Throttle, now: dt.datetime) -> Failure:
-    """Count a wrong backup code, key or recovery code."""
+def fail_backup_code(challenge: Challenge, throttle: Throttle, kind: Kind, now: dt.datetime) -> Failure:
+    """Count a wrong backup code, key or recovery code, each kind for itself."""
     return Failure(
         attempts=challenge.attempts + 1,
         is_exhausted=challenge.attempts + 1 >= MAX_ATTEMPTS,
-        throttle=after_backup_failure(throttle, now),
+        throttle=after_backup_failure(throttle, kind, now),
     )
 
 

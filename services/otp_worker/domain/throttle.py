@@ -7,6 +7,7 @@ Six digits and 20 failures a day, 100 in all before the factor is suspended, lea
 import datetime as dt
 from dataclasses import dataclass, replace
 
+from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.tally import Tally
 
 FREE_FAILURES = 5
@@ -22,13 +23,15 @@ _DOUBLINGS = 7  # 30 s · 2^7 is past the longest wait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """The counters of the code factors, and the one of backup codes, keys and recovery codes."""
+    """The counters of the code factors, and one each of backup codes, recovery keys and recovery codes."""
 
     failures_in_row: int = 0
     throttled_until: dt.datetime | None = None
     day: Tally = Tally()
     month: Tally = Tally()
     backup_day: Tally = Tally()
+    key_day: Tally = Tally()
+    recovery_code_day: Tally = Tally()
 
 
 def code_factors_closed_until(throttle: Throttle, now: dt.datetime) -> dt.datetime | None:
@@ -40,11 +43,10 @@ def code_factors_closed_until(throttle: Throttle, now: dt.datetime) -> dt.dateti
     return end if end is not None and now < end else None
 
 
-def backup_codes_closed_until(throttle: Throttle, now: dt.datetime) -> dt.datetime | None:
-    """Until when no backup code, key or recovery code is judged."""
-    if throttle.backup_day.within(DAY, now) < BACKUP_DAY_FAILURES:
-        return None
-    return throttle.backup_day.over_at(DAY)
+def backup_codes_closed_until(throttle: Throttle, kind: Kind, now: dt.datetime) -> dt.datetime | None:
+    """Until when no code of that kind is judged. Each kind is a lane of its own: who guesses at one closes that one."""
+    failures = _day_of(throttle, kind)
+    return None if failures.within(DAY, now) < BACKUP_DAY_FAILURES else failures.over_at(DAY)
 
 
 def after_code_failure(throttle: Throttle, now: dt.datetime) -> Throttle:
@@ -59,9 +61,16 @@ def after_code_failure(throttle: Throttle, now: dt.datetime) -> Throttle:
     )
 
 
-def after_backup_failure(throttle: Throttle, now: dt.datetime) -> Throttle:
-    """One more wrong backup code, key or recovery code: a counter of their own, 80 bits need no other."""
-    return replace(throttle, backup_day=throttle.backup_day.plus_one(DAY, now))
+def after_backup_failure(throttle: Throttle, kind: Kind, now: dt.datetime) -> Throttle:
+    """One more wrong code of that kind: ten a day, 80 bits need no other limit."""
+    counted = _day_of(throttle, kind).plus_one(DAY, now)
+    match kind:
+        case Kind.BACKUP_CODE:
+            return replace(throttle, backup_day=counted)
+        case Kind.RECOVERY_KEY:
+            return replace(throttle, key_day=counted)
+        case Kind.RECOVERY_CODE:
+            return replace(throttle, recovery_code_day=counted)
 
 
 def after_success(throttle: Throttle) -> Throttle:
@@ -82,3 +91,13 @@ def wait_after(failures_in_row: int) -> dt.timedelta:
 def suspends_factor(throttle: Throttle, now: dt.datetime) -> bool:
     """Whether the failure just counted ends the use of the factor it was tried on."""
     return throttle.month.within(MONTH, now) >= MONTH_FAILURES
+
+
+def _day_of(throttle: Throttle, kind: Kind) -> Tally:
+    match kind:
+        case Kind.BACKUP_CODE:
+            return throttle.backup_day
+        case Kind.RECOVERY_KEY:
+            return throttle.key_day
+        case Kind.RECOVERY_CODE:
+            return throttle.recovery_code_day

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
+from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import MAX_SENDS
@@ -18,7 +19,7 @@ def offers_factors(challenge: Challenge) -> bool:
 
 
 def challenge_view(
-    challenge: Challenge, factors: Sequence[Factor], *, has_backup_codes: bool, now: dt.datetime
+    challenge: Challenge, factors: Sequence[Factor], *, codes_left: CodesLeft, now: dt.datetime
 ) -> ChallengeView:
     """A challenge; ``factors`` are those it offers, in order."""
     is_open = challenge.is_open(now)
@@ -30,7 +31,8 @@ def challenge_view(
         purpose=challenge.purpose,
         state=ChallengeState.EXPIRED if has_expired else challenge.state,
         factors=_offers(challenge, factors, next_send_at),
-        has_backup_codes=has_backup_codes and offers_factors(challenge),
+        has_backup_codes=codes_left.backup_codes > 0 and offers_factors(challenge),
+        has_recovery_key=codes_left.has_recovery_key and offers_factors(challenge),
         attempts_left=challenge.attempts_left if is_open else 0,
         sends_left=MAX_SENDS - challenge.sends if is_open else 0,
         next_send_at=next_send_at,

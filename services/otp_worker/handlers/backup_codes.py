@@ -1,35 +1,32 @@
-"""Backup codes, recovery keys and recovery codes: judged, made, acknowledged."""
+"""Backup codes, recovery keys and recovery codes, typed: each good once, each kind a lane of its own."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
-from services.otp_worker.adapters.backup_hashes import fits, hash_codes, new_codes
+from services.otp_worker.adapters.backup_hashes import fits
 from services.otp_worker.adapters.sealed import open_typed
-from services.otp_worker.announcements import Cause, backup_code_used, say
+from services.otp_worker.announcements import Cause, Said, backup_code_used, recovery_key_used
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account
-from services.otp_worker.domain.backup_code import BackupCode, Kind, parse
+from services.otp_worker.domain.account import AccountState
+from services.otp_worker.domain.backup_code import BackupCode, CodesLeft, Kind, parse
 from services.otp_worker.domain.challenge import closed_reason, fail_backup_code
 from services.otp_worker.domain.sending import seconds_until
 from services.otp_worker.domain.throttle import backup_codes_closed_until
 from services.otp_worker.domain.views import offers_factors
 from services.otp_worker.handlers.attempts import Attempt
 from services.otp_worker.handlers.changes import Changes
+from services.otp_worker.handlers.code_sets import replace_key
 from services.otp_worker.handlers.failures import already_used, reject, throttled
 from services.otp_worker.handlers.successes import Proof, accept
 from services.otp_worker.queries.backup_codes import (
     StoredCode,
-    count_backup_codes,
-    find_backup_code,
-    insert_backup_codes,
+    count_codes,
+    find_backup_codes,
     spend_backup_code,
-    void_backup_codes,
 )
-from shared.contracts import events
 from shared.contracts.commands import VerifyCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import Method
-from shared.ids import new_id
 from shared.messaging.outcome import Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -44,10 +41,10 @@ async def judge_backup_code(
         return refuse(over)
     if not offers_factors(challenge):
         return refuse(RefusalCode.FACTOR_NOT_OFFERED)
-    until = backup_codes_closed_until(account.state.throttle, account.now)
+    kind, code = _typed(typed, deps)
+    until = backup_codes_closed_until(account.state.throttle, kind, account.now)
     if until is not None:
         return throttled(typed, attempt, changes, None, seconds=seconds_until(until, account.now))
-    kind, code = _typed(typed, deps)
     if code is None:
         return refuse(RefusalCode.CODE_MALFORMED, attempts_left=challenge.attempts_left)
     return await _judge(typed, attempt, changes, uow, deps, kind, code)
@@ -57,14 +54,14 @@ async def _judge(
     cause: Cause, attempt: Attempt, changes: Changes, uow: UnitOfWork, deps: Deps, kind: Kind, code: BackupCode
 ) -> Outcome:
     account, challenge = attempt.account, attempt.challenge
-    stored = await find_backup_code(uow.conn, account.tenant_id, account.id, kind, code.slot)
-    has_expired = stored is not None and stored.expires_at is not None and stored.expires_at <= account.now
-    if stored is None or has_expired or not await fits(stored.hash, code):
-        if kind is Kind.BACKUP_CODE and account.state.backup_set_id is None:  # nothing to guess, nothing to count
-            return refuse(RefusalCode.NO_BACKUP_CODES)
-        return reject(cause, attempt, fail_backup_code(challenge, account.state.throttle, account.now), changes)
-    if stored.used_at is not None:
+    if _has_none(account.state, kind):  # nothing to guess, nothing to count
+        return refuse(_MISSING[kind])
+    known = await find_backup_codes(uow.conn, account.tenant_id, account.id, kind, code.slot)
+    stored = await _fitting(known, code)
+    if stored is not None and stored.used_at is not None:
         return already_used(cause, attempt, changes)
+    if stored is None or (stored.expires_at is not None and stored.expires_at <= account.now):
+        return reject(cause, attempt, fail_backup_code(challenge, account.state.throttle, kind, account.now), changes)
     return await _spend(cause, attempt, changes, uow, deps, kind, stored)
 
 
@@ -75,27 +72,43 @@ async def _spend(
     account = attempt.account
     if not await spend_backup_code(uow.conn, account.tenant_id, account.id, stored.code_id, at=account.now):
         return already_used(cause, attempt, changes)
-    left = (await count_backup_codes(uow.conn, [account.key])).get(account.key, 0)
-    if kind is Kind.BACKUP_CODE:
-        changes.say(backup_code_used(cause, account, attempt.factors, left))
-    return accept(cause, attempt, Proof(method=Method(kind.value), codes_left=left), changes, deps)
+    left = (await count_codes(uow.conn, [account.key])).get(account.key, CodesLeft()).backup_codes
+    key = await replace_key(cause, uow, changes, account) if kind is Kind.RECOVERY_KEY else None
+    changes.say(_used(cause, attempt, kind, left))
+    codes_left = left if account.state.backup_set_id is not None else None
+    proof = Proof(method=Method(kind.value), codes_left=codes_left, new_key=key)
+    return accept(cause, attempt, proof, changes, deps)
 
 
-async def make_backup_codes(cause: Cause, uow: UnitOfWork, changes: Changes, account: Account) -> tuple[str, ...]:
-    """Ten new ones in place of all there were; returns them as they are shown, this once."""
-    codes = new_codes()
-    hashes = await hash_codes(codes)
-    set_id = new_id()
-    await void_backup_codes(uow.conn, account.tenant_id, account.id, at=account.now)
-    rows = [(new_id(), code.slot, stored) for code, stored in zip(codes, hashes, strict=True)]
-    await insert_backup_codes(uow.conn, account.tenant_id, account.id, rows, set_id=set_id, at=account.now)
-    state = changes.accounts.get(account.key, account.state)
-    changes.keep(
-        account,
-        replace(state, backup_set_id=set_id, backup_generated_at=account.now, backup_acknowledged_at=None),
-    )
-    changes.say([say(cause, account, events.BackupCodesGenerated(count=len(codes)))])
-    return tuple(code.written() for code in codes)
+def _used(cause: Cause, attempt: Attempt, kind: Kind, codes_left: int) -> Said:
+    match kind:
+        case Kind.BACKUP_CODE:
+            return backup_code_used(cause, attempt.account, attempt.factors, codes_left)
+        case Kind.RECOVERY_KEY:
+            return recovery_key_used(cause, attempt.account, attempt.factors)
+        case Kind.RECOVERY_CODE:
+            return []
+
+
+_MISSING = {Kind.BACKUP_CODE: RefusalCode.NO_BACKUP_CODES, Kind.RECOVERY_KEY: RefusalCode.NO_RECOVERY_KEY}
+
+
+def _has_none(state: AccountState, kind: Kind) -> bool:
+    """Whether none of that kind was ever made for the account as it is; of recovery codes nobody is told so."""
+    match kind:
+        case Kind.BACKUP_CODE:
+            return state.backup_set_id is None
+        case Kind.RECOVERY_KEY:
+            return state.recovery_key_made_at is None
+        case Kind.RECOVERY_CODE:
+            return False
+
+
+async def _fitting(known: Sequence[StoredCode], code: BackupCode) -> StoredCode | None:
+    for stored in known:
+        if await fits(stored.hash, code):
+            return stored
+    return None
 
 
 def _typed(typed: Envelope[VerifyCode], deps: Deps) -> tuple[Kind, BackupCode | None]:

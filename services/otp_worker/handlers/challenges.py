@@ -5,6 +5,7 @@ from uuid import UUID
 
 from services.otp_worker.announcements import challenge_cancelled
 from services.otp_worker.deps import Deps
+from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.challenge import closed_reason
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import Send, TooManySends, TooSoon, decide_send, seconds_until
@@ -13,7 +14,7 @@ from services.otp_worker.handlers.attempts import Attempt, Mailbox, NotOffered, 
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import Destination, destination_of, mailbox_of, send_code
 from services.otp_worker.queries.accounts import load_accounts
-from services.otp_worker.queries.backup_codes import count_backup_codes
+from services.otp_worker.queries.backup_codes import count_codes
 from services.otp_worker.queries.challenges import cancel_challenges, find_accounts, load_challenge, lock_challenges
 from services.otp_worker.queries.factors import load_factors
 from shared.contracts.commands import CancelChallenge, ReadChallenge, SendCode
@@ -28,12 +29,12 @@ from shared.messaging.unit_of_work import UnitOfWork
 @dataclass(frozen=True, slots=True)
 class _Seen:
     attempt: Attempt
-    codes_left: int
+    codes_left: CodesLeft
 
     def answer(self) -> Ok:
         """The challenge as its tenant sees it."""
         account, attempt = self.attempt.account, self.attempt
-        view = challenge_view(attempt.challenge, attempt.offered, has_backup_codes=self.codes_left > 0, now=account.now)
+        view = challenge_view(attempt.challenge, attempt.offered, codes_left=self.codes_left, now=account.now)
         return Ok(view)
 
 
@@ -47,9 +48,9 @@ async def read_challenge(asked: Envelope[ReadChallenge], uow: UnitOfWork, _: Dep
     if key not in accounts:
         return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
     factors = await load_factors(uow.conn, [key])
-    codes_left = await count_backup_codes(uow.conn, [key])
+    codes_left = await count_codes(uow.conn, [key])
     attempt = Attempt(account=accounts[key], challenge=challenge, factors=factors[key], codes=())
-    return _Seen(attempt, codes_left.get(key, 0)).answer()
+    return _Seen(attempt, codes_left.get(key, CodesLeft())).answer()
 
 
 async def send_challenge_code(asked: Envelope[SendCode], uow: UnitOfWork, deps: Deps) -> Outcome:
@@ -124,7 +125,7 @@ async def _take(tenant_id: UUID, challenge_id: ChallengeId, uow: UnitOfWork) -> 
     if owner not in accounts:
         return None
     factors = await load_factors(uow.conn, [owner])
-    codes_left = await count_backup_codes(uow.conn, [owner])
+    codes_left = await count_codes(uow.conn, [owner])
     challenge = challenges[tenant_id, challenge_id]
     attempt = Attempt(account=accounts[owner], challenge=challenge, factors=factors[owner], codes=())
-    return _Seen(attempt, codes_left.get(owner, 0))
+    return _Seen(attempt, codes_left.get(owner, CodesLeft()))

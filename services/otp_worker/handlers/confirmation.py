@@ -13,10 +13,10 @@ from services.otp_worker.domain.sending import Send, decide_send
 from services.otp_worker.domain.throttle import after_success
 from services.otp_worker.domain.views import factor_view
 from services.otp_worker.handlers.attempts import Attempt, Right, Used, Wrong, match_code
-from services.otp_worker.handlers.backup_codes import make_backup_codes
 from services.otp_worker.handlers.challenges import refuse_send
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
+from services.otp_worker.handlers.code_sets import ShownCodes, make_codes
 from services.otp_worker.handlers.enrolment import expire_pending
 from services.otp_worker.handlers.failures import already_used, reject
 from services.otp_worker.handlers.trust import end_trusts
@@ -45,7 +45,7 @@ class _Pending:
 
 
 async def confirm_enrolment(asked: Confirm, uow: UnitOfWork, deps: Deps) -> Outcome:
-    """Judge the code; a right one makes the factor active, the first factor brings ten backup codes."""
+    """Judge the code; a right one makes the factor active, the first factor brings backup codes or a recovery key."""
     pending = await _take(asked, uow, asked.data.factor_id)
     if isinstance(pending, Refused):
         return pending
@@ -136,18 +136,23 @@ async def _activate(
     await _replace(asked, uow, changes, pending, before)
     changes.say(factor_notice(asked, account, before, Notification.FACTOR_ADDED, active))
     await end_trusts(asked, uow, changes, account, "factors_changed")
-    codes = await _begin_anew(asked, uow, changes, pending) if is_first else None
+    codes = await _begin_anew(asked, uow, changes, pending) if is_first else ShownCodes()
     assertion = await _complete_login(asked, uow, deps, changes, pending)
-    answer = ConfirmationAnswer(factor=factor_view(active), backup_codes=codes, assertion=assertion)
-    return Ok(answer, holds_secret=codes is not None)
+    answer = ConfirmationAnswer(
+        factor=factor_view(active),
+        backup_codes=codes.backup_codes,
+        recovery_key=codes.recovery_key,
+        assertion=assertion,
+    )
+    return Ok(answer, holds_secret=codes != ShownCodes())
 
 
-async def _begin_anew(asked: Confirm, uow: UnitOfWork, changes: Changes, pending: _Pending) -> tuple[str, ...]:
-    """The account is guarded from now on: ten backup codes, and nothing that a password alone began goes on."""
+async def _begin_anew(asked: Confirm, uow: UnitOfWork, changes: Changes, pending: _Pending) -> ShownCodes:
+    """The account is guarded from now on: codes for the day without it, and nothing that a password alone began."""
     account = pending.attempt.account
     others = [each for each in pending.attempt.factors if each.id != pending.factor.id]
     await expire_pending(asked, uow, changes, account, others, "factor_confirmed")
-    return await make_backup_codes(asked, uow, changes, account)
+    return await make_codes(asked, uow, changes, account)
 
 
 def _note_success(changes: Changes, pending: _Pending) -> None:

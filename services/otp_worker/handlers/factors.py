@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.otp_worker.announcements import Cause, challenge_cancelled, factor_notice, factor_revoked, say
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account, login_facts
+from services.otp_worker.domain.account import Account, login_facts, without_codes
 from services.otp_worker.domain.enrolment import is_fresh_proof
 from services.otp_worker.domain.factor import Factor, is_last
 from services.otp_worker.domain.login import enforcement_for
@@ -68,6 +68,7 @@ async def _revoke(asked: Cause, uow: UnitOfWork, locked: Locked, factor: Factor)
         await end_trusts(asked, uow, changes, account, "factors_changed")
         if len(locked.held) == 1:  # codes that stand in for nothing would outlive the account's next beginning
             await void_backup_codes(uow.conn, account.tenant_id, account.id, at=account.now)
+            changes.keep(account, without_codes(changes.accounts[account.key]))
     else:
         expired = events.FactorExpired(factor_id=factor.id, factor_type=factor.type)
         changes.say([say(asked, account, expired)])

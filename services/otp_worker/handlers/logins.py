@@ -144,12 +144,11 @@ def _answer(
         login, account, verdict, purpose=login.data.purpose, challenge=challenge, context=login.data.context
     )
     changes.say([decided])
-    has_codes = situation.codes_left > 0
-    shown = situation.offered
+    codes_left, shown = situation.codes_left, situation.offered
     answer = LoginAnswer(
         decision=verdict.decision,
         reason=verdict.reason,
-        challenge=challenge_view(challenge, shown, has_backup_codes=has_codes, now=account.now) if challenge else None,
+        challenge=challenge_view(challenge, shown, codes_left=codes_left, now=account.now) if challenge else None,
         deadline=verdict.deadline,
         notice="no_mailbox" if verdict.enrolment_needs_mailbox and verdict.may_enrol and challenge is None else None,
         assertion=assertion,

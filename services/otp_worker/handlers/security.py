@@ -2,26 +2,27 @@
 
 from dataclasses import replace
 
-from services.otp_worker.announcements import notice
+from services.otp_worker.announcements import codes_notice
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account
+from services.otp_worker.domain.account import Account, AccountState
+from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.enrolment import is_fresh_proof
 from services.otp_worker.domain.throttle import code_factors_closed_until
 from services.otp_worker.domain.trusted_device import TrustedDevice, is_trusted
 from services.otp_worker.domain.views import factor_view
-from services.otp_worker.handlers.backup_codes import make_backup_codes
 from services.otp_worker.handlers.changes import Changes
+from services.otp_worker.handlers.code_sets import acknowledged, make_codes
 from services.otp_worker.handlers.locked import lock, proof_of
 from services.otp_worker.queries.accounts import load_accounts
-from services.otp_worker.queries.backup_codes import count_backup_codes
+from services.otp_worker.queries.backup_codes import count_codes
 from services.otp_worker.queries.factors import load_factors
 from services.otp_worker.queries.trusted_devices import list_devices
 from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RegenerateBackupCodes
 from shared.contracts.envelope import Envelope
-from shared.contracts.notifications import Notification
 from shared.contracts.replies import (
     BackupCodesAnswer,
     BackupCodesStatus,
+    RecoveryKeyStatus,
     RefusalCode,
     SecurityView,
     TrustedDeviceView,
@@ -49,7 +50,7 @@ async def read_security(asked: Envelope[ReadSecurity], uow: UnitOfWork, _: Deps)
 
 
 async def regenerate_backup_codes(asked: Envelope[RegenerateBackupCodes], uow: UnitOfWork, _: Deps) -> Outcome:
-    """Ten new ones on a fresh proof; the old ones are void from this commit on."""
+    """All that the policy says, on a fresh proof; the old ones are void from this commit on."""
     locked = await lock(uow, asked.tenant_id, asked.account_id)
     if locked is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
@@ -57,10 +58,12 @@ async def regenerate_backup_codes(asked: Envelope[RegenerateBackupCodes], uow: U
     if not locked.held or not is_fresh_proof(await proof_of(uow, account, asked.data.proof), account.now):
         return refuse(RefusalCode.PROOF_REQUIRED)
     changes = Changes()
-    codes = await make_backup_codes(asked, uow, changes, account)
-    changes.say(notice(asked, account, locked.held, Notification.BACKUP_CODES_GENERATED, left=len(codes)))
+    made = await make_codes(asked, uow, changes, account)
+    count, has_key = len(made.backup_codes or ()), made.recovery_key is not None
+    changes.say(codes_notice(asked, account, locked.held, codes=count, has_key=has_key))
     await changes.store(uow)
-    return Ok(BackupCodesAnswer(backup_codes=codes), holds_secret=True)
+    answer = BackupCodesAnswer(backup_codes=made.backup_codes, recovery_key=made.recovery_key)
+    return Ok(answer, holds_secret=True)
 
 
 async def acknowledge_backup_codes(asked: Envelope[AcknowledgeBackupCodes], uow: UnitOfWork, _: Deps) -> Outcome:
@@ -69,23 +72,29 @@ async def acknowledge_backup_codes(asked: Envelope[AcknowledgeBackupCodes], uow:
     if locked is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
     account = locked.account
-    if account.state.backup_set_id is None:
+    if account.state.backup_set_id is None and account.state.recovery_key_made_at is None:
         return refuse(RefusalCode.NO_BACKUP_CODES)
-    at = account.state.backup_acknowledged_at or account.now
-    acknowledged = replace(account, state=replace(account.state, backup_acknowledged_at=at))
-    changes = Changes()
-    changes.keep(acknowledged, acknowledged.state)
+    changes, state = Changes(), acknowledged(account)
+    changes.keep(account, state)
     await changes.store(uow)
-    return Ok(await _status(uow, acknowledged))
+    return Ok(await _status(uow, replace(account, state=state)))
 
 
 async def _status(uow: UnitOfWork, account: Account) -> BackupCodesStatus:
-    left = await count_backup_codes(uow.conn, [account.key])
+    state = account.state
+    left = (await count_codes(uow.conn, [account.key])).get(account.key, CodesLeft())
     return BackupCodesStatus(
-        codes_left=left.get(account.key, 0),
-        generated_at=account.state.backup_generated_at,
-        acknowledged_at=account.state.backup_acknowledged_at,
+        codes_left=left.backup_codes,
+        generated_at=state.backup_generated_at,
+        acknowledged_at=state.backup_acknowledged_at,
+        recovery_key=_key_status(state),
     )
+
+
+def _key_status(state: AccountState) -> RecoveryKeyStatus | None:
+    if state.recovery_key_made_at is None:
+        return None
+    return RecoveryKeyStatus(made_at=state.recovery_key_made_at, acknowledged_at=state.recovery_key_acknowledged_at)
 
 
 def _holds(device: TrustedDevice, account: Account) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account, AccountState
+from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import Factor, offered
 from services.otp_worker.domain.trusted_device import TrustedDevice, is_trusted
 from services.otp_worker.queries.accounts import Key, load_accounts
-from services.otp_worker.queries.backup_codes import count_backup_codes
+from services.otp_worker.queries.backup_codes import count_codes
 from services.otp_worker.queries.challenges import load_open_challenges
 from services.otp_worker.queries.factors import load_factors
 from services.otp_worker.queries.trusted_devices import find_devices
@@ -32,7 +33,7 @@ class Situation:
     factors: Sequence[Factor]
     stored: AccountState
     open_challenges: Sequence[Challenge]
-    codes_left: int
+    codes_left: CodesLeft
     device: TrustedDevice | None
 
     @property
@@ -63,7 +64,7 @@ async def load_situations(logins: Sequence[Login], uow: UnitOfWork, deps: Deps) 
     accounts = await load_accounts(uow.conn, keys)
     factors = await load_factors(uow.conn, keys)
     challenges = await load_open_challenges(uow.conn, keys)
-    codes_left = await count_backup_codes(uow.conn, keys)
+    codes_left = await count_codes(uow.conn, keys)
     decided_now = _first_of_each(logins)
     # of the logins decided now and no other: else a thief's password would ride on its owner's trusted device
     tokens = [(key, token) for key in keys if (token := _token(decided_now[key], deps))]
@@ -74,7 +75,7 @@ async def load_situations(logins: Sequence[Login], uow: UnitOfWork, deps: Deps) 
             stored=accounts[key].state,
             factors=factors[key],
             open_challenges=challenges[key],
-            codes_left=codes_left.get(key, 0),
+            codes_left=codes_left.get(key, CodesLeft()),
             device=devices.get(key),
         )
         if key in accounts

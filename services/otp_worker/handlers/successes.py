@@ -1,7 +1,7 @@
 """A right code, key or backup code: what is written and said of it, by whichever way it was found right."""
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from services.otp_worker.adapters.assertions import amr
 from services.otp_worker.adapters.tokens import new_token
@@ -29,6 +29,7 @@ class Proof:
     factor: Factor | None = None
     step: int | None = None
     codes_left: int | None = None
+    new_key: str | None = field(default=None, repr=False)  # in place of the recovery key that was right
 
 
 def prove_mailbox(cause: Cause, attempt: Attempt, target: Mailbox, changes: Changes) -> Ok:
@@ -54,8 +55,10 @@ def accept(
         assertion=_assertion(attempt, deps, proof.method),
         trusted_device=trusted,
         backup_codes_left=proof.codes_left,
+        recovery_key=proof.new_key,
+        leads_to=None if proof.factor is not None else "security",
     )
-    return Ok(answer, holds_secret=trusted is not None)
+    return Ok(answer, holds_secret=trusted is not None or proof.new_key is not None)
 
 
 def _count(attempt: Attempt, proof: Proof, changes: Changes) -> None:
@@ -66,7 +69,8 @@ def _count(attempt: Attempt, proof: Proof, changes: Changes) -> None:
     )
     changes.judged.append((account.tenant_id, verified, account.now))
     throttle = after_success(account.state.throttle)
-    changes.keep(account, replace(account.state, throttle=throttle, last_success_at=account.now))
+    state = changes.accounts.get(account.key, account.state)
+    changes.keep(account, replace(state, throttle=throttle, last_success_at=account.now))
     if proof.factor is not None:
         changes.used_factors.append((account.tenant_id, proof.factor.id, proof.step, account.now))
 

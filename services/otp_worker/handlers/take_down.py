@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.otp_worker.announcements import Cause, challenge_cancelled, factor_revoked, say
-from services.otp_worker.domain.account import Account
+from services.otp_worker.domain.account import Account, without_codes
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.throttle import Throttle
 from services.otp_worker.handlers.changes import Changes
@@ -33,10 +33,7 @@ async def take_down(asked: Cause, uow: UnitOfWork, changes: Changes, locked: Loc
     )
     await void_backup_codes(uow.conn, account.tenant_id, account.id, at=account.now)
     await _cancel_all(asked, uow, changes, account, reason)
-    state = replace(
-        account.state, throttle=Throttle(), backup_set_id=None, backup_generated_at=None, backup_acknowledged_at=None
-    )
-    changes.keep(account, state)
+    changes.keep(account, without_codes(replace(account.state, throttle=Throttle())))
     devices = await end_trusts(asked, uow, changes, account, reason)
     revoked = [factor for factor in locked.held if factor.id in ended]
     for position, factor in enumerate(revoked, start=1):

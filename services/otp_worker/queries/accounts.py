@@ -32,8 +32,10 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
                a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
                a.month_started_at, a.month_failures, a.backup_day_started_at, a.backup_day_failures,
+               a.key_day_started_at, a.key_day_failures, a.recovery_code_day_started_at, a.recovery_code_day_failures,
                a.mails_day_started_at, a.day_mails, a.sms_day_started_at, a.day_sms,
                a.backup_set_id, a.backup_generated_at, a.backup_acknowledged_at,
+               a.recovery_key_made_at, a.recovery_key_acknowledged_at,
                k.wrapped AS tenant_key, d.wrapped AS account_key
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
           JOIN policy.login_facts AS f ON f.tenant_id = wanted.tenant_id AND f.account_id = wanted.account_id
@@ -59,12 +61,15 @@ async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) ->
                tenant_id, account_id, factor_epoch, password_changed_at, first_enrolled_at, last_success_at,
                failures_in_row, throttled_until, day_started_at, day_failures, month_started_at, month_failures,
                backup_day_started_at, backup_day_failures, mails_day_started_at, day_mails, sms_day_started_at, day_sms,
-               backup_set_id, backup_generated_at, backup_acknowledged_at)
+               backup_set_id, backup_generated_at, backup_acknowledged_at,
+               key_day_started_at, key_day_failures, recovery_code_day_started_at, recovery_code_day_failures,
+               recovery_key_made_at, recovery_key_acknowledged_at)
         SELECT * FROM unnest(
                $1::uuid[], $2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
                $7::int[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::timestamptz[], $12::int[],
                $13::timestamptz[], $14::int[], $15::timestamptz[], $16::int[], $17::timestamptz[], $18::int[],
-               $19::uuid[], $20::timestamptz[], $21::timestamptz[])
+               $19::uuid[], $20::timestamptz[], $21::timestamptz[],
+               $22::timestamptz[], $23::int[], $24::timestamptz[], $25::int[], $26::timestamptz[], $27::timestamptz[])
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET factor_epoch = excluded.factor_epoch, password_changed_at = excluded.password_changed_at,
                first_enrolled_at = excluded.first_enrolled_at, last_success_at = excluded.last_success_at,
@@ -76,7 +81,12 @@ async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) ->
                mails_day_started_at = excluded.mails_day_started_at, day_mails = excluded.day_mails,
                sms_day_started_at = excluded.sms_day_started_at, day_sms = excluded.day_sms,
                backup_set_id = excluded.backup_set_id, backup_generated_at = excluded.backup_generated_at,
-               backup_acknowledged_at = excluded.backup_acknowledged_at
+               backup_acknowledged_at = excluded.backup_acknowledged_at,
+               key_day_started_at = excluded.key_day_started_at, key_day_failures = excluded.key_day_failures,
+               recovery_code_day_started_at = excluded.recovery_code_day_started_at,
+               recovery_code_day_failures = excluded.recovery_code_day_failures,
+               recovery_key_made_at = excluded.recovery_key_made_at,
+               recovery_key_acknowledged_at = excluded.recovery_key_acknowledged_at
         """,
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
@@ -99,6 +109,12 @@ async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) ->
         [state.backup_set_id for state in values],
         [state.backup_generated_at for state in values],
         [state.backup_acknowledged_at for state in values],
+        [state.throttle.key_day.started_at for state in values],
+        [state.throttle.key_day.count for state in values],
+        [state.throttle.recovery_code_day.started_at for state in values],
+        [state.throttle.recovery_code_day.count for state in values],
+        [state.recovery_key_made_at for state in values],
+        [state.recovery_key_acknowledged_at for state in values],
     )
 
 
@@ -161,6 +177,8 @@ def _state(row: Record) -> AccountState:
             day=Tally(row["day_started_at"], row["day_failures"]),
             month=Tally(row["month_started_at"], row["month_failures"]),
             backup_day=Tally(row["backup_day_started_at"], row["backup_day_failures"]),
+            key_day=Tally(row["key_day_started_at"], row["key_day_failures"]),
+            recovery_code_day=Tally(row["recovery_code_day_started_at"], row["recovery_code_day_failures"]),
         ),
         budget=Budget(
             mails=Tally(row["mails_day_started_at"], row["day_mails"]),
@@ -169,6 +187,8 @@ def _state(row: Record) -> AccountState:
         backup_set_id=row["backup_set_id"],
         backup_generated_at=row["backup_generated_at"],
         backup_acknowledged_at=row["backup_acknowledged_at"],
+        recovery_key_made_at=row["recovery_key_made_at"],
+        recovery_key_acknowledged_at=row["recovery_key_acknowledged_at"],
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.otp_worker.domain.backup_code import Kind
+from services.otp_worker.domain.backup_code import CodesLeft, Kind
 from services.otp_worker.queries.accounts import Key
 from shared.db.connection import Connection
 
@@ -20,39 +20,55 @@ class StoredCode:
     expires_at: dt.datetime | None
 
 
-async def count_backup_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-    """How many backup codes are good; accounts without one are not in the answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCode:
+    """One code as it is stored."""
+
+    code_id: UUID
+    kind: Kind
+    slot: int
+    hash: str = field(repr=False)
+
+
+async def count_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, CodesLeft]:
+    """How many backup codes are good, and whether a recovery key is; accounts without either are not in the answer."""
     rows = await conn.fetch(
         """
-        SELECT b.tenant_id, b.account_id, count(*)::int AS codes_left
+        SELECT b.tenant_id, b.account_id, (count(*) FILTER (WHERE b.kind = 'backup_code'))::int AS backup_codes,
+               bool_or(b.kind = 'recovery_key') AS has_recovery_key
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
           JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
-         WHERE b.kind = 'backup_code' AND b.used_at IS NULL AND b.voided_at IS NULL
+         WHERE b.kind IN ('backup_code', 'recovery_key') AND b.used_at IS NULL AND b.voided_at IS NULL
          GROUP BY b.tenant_id, b.account_id
         """,
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
-    return {(row["tenant_id"], row["account_id"]): row["codes_left"] for row in rows}
+    return {
+        (row["tenant_id"], row["account_id"]): CodesLeft(
+            backup_codes=row["backup_codes"], has_recovery_key=row["has_recovery_key"]
+        )
+        for row in rows
+    }
 
 
-async def find_backup_code(
+async def find_backup_codes(
     conn: Connection, tenant_id: UUID, account_id: str, kind: Kind, slot: int
-) -> StoredCode | None:
-    """The newest code of that slot that was not voided, used or not."""
-    row = await conn.fetchrow(
+) -> list[StoredCode]:
+    """What may have been typed: the code of that slot that is good, and the one used last, none of them voided."""
+    rows = await conn.fetch(
         """
         SELECT code_id, hash, used_at, expires_at
           FROM otp.backup_codes
          WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND slot = $4 AND voided_at IS NULL
-         ORDER BY created_at DESC LIMIT 1
+         ORDER BY used_at IS NULL DESC, used_at DESC LIMIT 2
         """,
         tenant_id,
         account_id,
         kind.value,
         slot,
     )
-    return None if row is None else StoredCode(**dict(row))
+    return [StoredCode(**dict(row)) for row in rows]
 
 
 async def spend_backup_code(
@@ -89,23 +105,24 @@ async def insert_backup_codes(
     conn: Connection,
     tenant_id: UUID,
     account_id: str,
-    codes: Sequence[tuple[UUID, int, str]],
+    codes: Sequence[NewCode],
     *,
     set_id: UUID,
     at: dt.datetime,
 ) -> None:
-    """Store a set of backup codes: id, slot and hash of each."""
+    """Store codes that were made together."""
     await conn.execute(
         """
         INSERT INTO otp.backup_codes (tenant_id, account_id, code_id, kind, slot, set_id, hash, created_at)
-        SELECT $1, $2, code_id, 'backup_code', slot, $6, hash, $7
-          FROM unnest($3::uuid[], $4::smallint[], $5::text[]) AS codes (code_id, slot, hash)
+        SELECT $1, $2, code_id, kind, slot, $7, hash, $8
+          FROM unnest($3::uuid[], $4::text[], $5::smallint[], $6::text[]) AS codes (code_id, kind, slot, hash)
         """,
         tenant_id,
         account_id,
-        [code_id for code_id, _, _ in codes],
-        [slot for _, slot, _ in codes],
-        [each for _, _, each in codes],
+        [code.code_id for code in codes],
+        [code.kind.value for code in codes],
+        [code.slot for code in codes],
+        [code.hash for code in codes],
         set_id,
         at,
     )

@@ -100,6 +100,7 @@ class Authenticator:
     factor_id: FactorId
     seed: str
     backup_codes: tuple[str, ...]
+    recovery_key: str | None = None
     assertion: str | None
 
     def code(self, now: dt.datetime, steps: int = 0) -> str:
@@ -331,6 +332,7 @@ class Verifier:
             factor_id=started.factor.id,
             seed=started.totp.seed,
             backup_codes=confirmed.backup_codes or (),
+            recovery_key=confirmed.recovery_key,
             assertion=confirmed.assertion,
         )
 

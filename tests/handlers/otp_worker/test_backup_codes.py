@@ -15,6 +15,7 @@ async def test_a_backup_code_passes_once(verifier: Verifier) -> None:
     app = await verifier.enrol()
     answer = await verifier.passed((await verifier.challenge()).id, app.backup_codes[3], kind="backup_code")
     assert (answer.method, answer.amr, answer.backup_codes_left) == (Method.BACKUP_CODE, ("backup_code",), 9)
+    assert answer.leads_to == "security"  # the phone is lost: there a new one is set up
     again = await verifier.verify((await verifier.challenge()).id, app.backup_codes[3], kind="backup_code")
     assert again.code == "code_already_used"
     assert [each.data.codes_left for each in await verifier.said(events.BackupCodesUsed)] == [9]
@@ -56,11 +57,12 @@ async def test_backup_codes_in_a_frame_are_judged_singly(verifier: Verifier) -> 
 
 
 async def test_a_warning_comes_at_three_left(verifier: Verifier) -> None:
-    """Before the paper is empty, not after."""
+    """Before the paper is empty, not after; and once, not with every code from then on."""
     app = await verifier.enrol()
-    for code in app.backup_codes[:7]:
+    for code in app.backup_codes[:9]:
         await verifier.passed((await verifier.challenge()).id, code, kind="backup_code")
     assert [each.data.codes_left for each in await verifier.said(events.BackupCodesLow)] == [3]
+    assert [name for name, _ in await verifier.notices()].count("backup_codes_low") == 2  # by mail and by SMS
 
 
 async def test_ten_wrong_ones_close_them_for_a_day_and_the_app_stays_open(verifier: Verifier) -> None:
@@ -88,6 +90,7 @@ async def test_new_codes_void_the_old_ones(verifier: Verifier) -> None:
     proof = await verifier.proof(app)
     made = await verifier.data(asked.model_copy(update={"proof": proof}))
     codes = BackupCodesAnswer.model_validate(made).backup_codes
+    assert codes is not None
     assert len(codes) == 10
     assert "backup_codes_generated" in {name for name, _ in await verifier.notices()}
     old = await verifier.verify((await verifier.challenge()).id, app.backup_codes[0], kind="backup_code")

@@ -30,10 +30,11 @@ def entry(event: dict[str, object] | None) -> Entry:
 
 def test_an_entry_is_told_in_words() -> None:
     """With the figures of the event."""
-    assert explain(entry({"data": {"codes_left": 9}}))["summary"] == "A backup code was used; 9 are left."
+    used = entry({"data": {"codes_left": 9, "kind": "backup_code"}})
+    assert explain(used)["summary"] == "A code was used in place of a factor (backup_code); 9 left."
 
 
 def test_what_was_erased_or_lacks_a_field_is_told_too() -> None:
     """Retention takes payloads away, and old events know less."""
     assert explain(entry(None))["summary"] == "The details were erased."
-    assert explain(entry({"data": {}}))["summary"] == "A backup code was used; ? are left."
+    assert explain(entry({"data": {}}))["summary"] == "A code was used in place of a factor (?); ? left."

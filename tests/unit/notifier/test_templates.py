@@ -48,6 +48,7 @@ OPTIONAL: Mapping[str, object] = {
     "device_name": "Firefox on Linux",
     "trusted_until": AT,
     "attempts": 6,
+    "has_key": True,
 }
 
 every_text = pytest.mark.parametrize("notification", list(Notification))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.challenge import (
     LIFETIME,
     Challenge,
@@ -71,7 +72,7 @@ def test_the_fifth_failure_exhausts() -> None:
     fourth = dataclasses.replace(CHALLENGE, attempts=4)
     for failure in (
         fail_code(fourth, Throttle(), NOW),
-        fail_backup_code(fourth, Throttle(), NOW),
+        fail_backup_code(fourth, Throttle(), Kind.BACKUP_CODE, NOW),
         fail_mailed_code(fourth, Throttle()),
     ):
         assert (failure.is_exhausted, failure.attempts_left) == (True, 0)
@@ -82,7 +83,7 @@ def test_each_kind_of_failure_has_its_own_count() -> None:
     """Paper, phone and mailbox must not shut each other out."""
     code, backup, mailed = (
         fail_code(CHALLENGE, Throttle(), NOW).throttle,
-        fail_backup_code(CHALLENGE, Throttle(), NOW).throttle,
+        fail_backup_code(CHALLENGE, Throttle(), Kind.BACKUP_CODE, NOW).throttle,
         fail_mailed_code(CHALLENGE, Throttle()).throttle,
     )
     assert (code.day.count, code.backup_day.count) == (1, 0)

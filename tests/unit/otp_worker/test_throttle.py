@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.tally import Tally
 from services.otp_worker.domain.throttle import (
     DAY,
@@ -92,16 +93,18 @@ def test_the_hundredth_within_thirty_days_suspends() -> None:
     assert not suspends_factor(after_code_failure(old, NOW), NOW)
 
 
-def test_backup_codes_have_a_count_of_their_own() -> None:
-    """Ten a day; guessing at paper shuts out no phone, nor the other way round."""
+@pytest.mark.parametrize("kind", list(Kind))
+def test_each_kind_of_code_has_a_count_of_its_own(kind: Kind) -> None:
+    """Ten a day; guessing at paper shuts out no phone and no other paper, nor the other way round."""
     throttle = Throttle()
     for _ in range(10):
-        assert backup_codes_closed_until(throttle, NOW) is None
-        throttle = after_backup_failure(throttle, NOW)
-    assert backup_codes_closed_until(throttle, NOW) == NOW + DAY
-    assert backup_codes_closed_until(throttle, NOW + DAY) is None
+        assert backup_codes_closed_until(throttle, kind, NOW) is None
+        throttle = after_backup_failure(throttle, kind, NOW)
+    assert backup_codes_closed_until(throttle, kind, NOW) == NOW + DAY
+    assert backup_codes_closed_until(throttle, kind, NOW + DAY) is None
     assert code_factors_closed_until(throttle, NOW) is None
-    assert backup_codes_closed_until(_fail(Throttle(), 30), NOW) is None
+    assert {backup_codes_closed_until(throttle, other, NOW) for other in Kind if other is not kind} == {None}
+    assert backup_codes_closed_until(_fail(Throttle(), 30), kind, NOW) is None
 
 
 @given(st.lists(st.integers(0, 7200), max_size=200))
