@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import TracebackType
@@ -99,9 +100,10 @@ class Helpdesk:
         return await self.call("POST", f"/v1/challenges/{challenge['id']}/verify", answer)
 
     async def move_clock(self, advance: dt.timedelta) -> None:
-        """Let a sandbox tenant's time pass."""
-        await self.call("POST", "/v1/sandbox/clock", {"advance_seconds": int(advance.total_seconds())})
-        self.moved(advance)
+        """Let a sandbox tenant's time pass: so long, rounded up to whole seconds."""
+        seconds = math.ceil(advance.total_seconds())
+        await self.call("POST", "/v1/sandbox/clock", {"advance_seconds": seconds})
+        self.moved(dt.timedelta(seconds=seconds))
 
     def moved(self, advance: dt.timedelta) -> None:
         """Note that the tenant's clock was moved."""

@@ -1,0 +1,121 @@
+"""Rows 6 to 9 of docs/features.md: codes by SMS and by mail, and how often they are sent."""
+
+import re
+
+import pytest
+
+from tests.support.backend import (
+    HOUR,
+    SECOND,
+    STEP,
+    add_app,
+    add_channel,
+    challenge_of,
+    code_of,
+    codes,
+    instant,
+    messages,
+    path_of,
+    proof_of,
+    put,
+    start,
+    status,
+    verifying,
+)
+from tests.support.people import open_world
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+
+MOBILE = "+447700900123"
+LANDLINE = "+442079460123"
+SPACING = (30, 60, 120)  # seconds
+
+
+async def test_row_06_codes_by_sms_are_six_digits_to_a_mobile_and_an_app_comes_first(stack: Stack) -> None:
+    """An SMS can be read by others on its way: who has an app as well is asked for the app."""
+    async with open_world(stack) as world:
+        helpdesk, factors = world.helpdesk, path_of("ann", "factors")
+        await put(helpdesk, "ann")
+        await helpdesk.refused("POST", factors, {"type": "sms", "destination": LANDLINE}, "phone_not_mobile")
+        app, app_confirmed = await add_app(helpdesk, "ann")
+        proof = await proof_of(helpdesk, app)
+        confirmed = await add_channel(helpdesk, "ann", "sms", destination=MOBILE, proof=proof)
+        assert MOBILE not in str(confirmed)
+        await helpdesk.move_clock(STEP)
+        by_app = await challenge_of(helpdesk, "ann")
+        await helpdesk.verify(by_app, code=app.totp(helpdesk.now), factor_id=app_confirmed["factor"]["id"])
+
+        challenge = await challenge_of(helpdesk, "ann")
+        assert [factor["type"] for factor in challenge["factors"]] == ["totp", "sms"]
+        assert challenge["sent_to"] is None
+        before = len(await codes(helpdesk, "ann"))
+        by_sms = {"factor_id": challenge["factors"][1]["factor_id"]}
+        await helpdesk.call("POST", f"/v1/challenges/{challenge['id']}/send", by_sms, expect=202)
+        code = await code_of(helpdesk, "ann", after=before)
+        [sms] = [each for each in await messages(helpdesk, "ann") if each["code"] == code]
+        assert (sms["channel"], sms["to"]) == ("sms", MOBILE)
+        assert re.fullmatch(r"\d{6}", code)
+        assert (await helpdesk.verify(challenge, code=code))["amr"] == ["otp", "sms"]
+
+
+async def test_row_07_a_code_by_mail_at_each_login(stack: Stack) -> None:
+    """Six digits that leave with the login itself: nobody has to ask for them first."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await put(helpdesk, "ann")
+        await add_channel(helpdesk, "ann", "email")
+        seen = []
+        for _ in range(3):
+            before = len(await codes(helpdesk, "ann"))
+            challenge = await challenge_of(helpdesk, "ann")
+            assert challenge["sent_to"] == challenge["factors"][0]["factor_id"]
+            code = await code_of(helpdesk, "ann", after=before)
+            assert re.fullmatch(r"\d{6}", code)
+            assert (await helpdesk.verify(challenge, code=code))["method"] == "email"
+            seen.append(challenge["id"])
+        mails = [each for each in await messages(helpdesk, "ann") if each["code"]]
+        assert [(each["channel"], each["to"]) for each in mails] == [("email", "ann@acme.example")] * 4
+        assert len(set(seen)) == 3
+
+
+async def test_row_08_an_address_that_nobody_verified_is_no_factor(stack: Stack) -> None:
+    """A mistyped address would lock its owner out, or let its real owner in."""
+    async with open_world(stack) as world:
+        helpdesk, factors = world.helpdesk, path_of("ann", "factors")
+        await put(helpdesk, "ann", email_verified=False)
+        await helpdesk.refused("POST", factors, {"type": "email"}, "email_not_verified")
+        await put(helpdesk, "ann", email_verified=True)
+        confirmed = await add_channel(helpdesk, "ann", "email")
+        assert confirmed["factor"]["state"] == "active"
+        assert (await status(helpdesk, "ann"))["email_verified"] is True
+
+
+async def test_row_09_codes_are_sent_again_after_30_60_and_120_seconds_and_four_times(stack: Stack) -> None:
+    """Impatience must neither flood a mailbox nor cost a fortune; the answer says when to ask again."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await put(helpdesk, "ann")
+        await add_channel(helpdesk, "ann", "email")
+        await helpdesk.move_clock(HOUR)
+        before = len(await codes(helpdesk, "ann"))
+        challenge = await challenge_of(helpdesk, "ann")
+        send, body = f"/v1/challenges/{challenge['id']}/send", {"factor_id": challenge["sent_to"]}
+        for number, seconds in enumerate(SPACING, start=1):
+            assert challenge["sends_left"] == 4 - number
+            left = instant(challenge["next_send_at"]) - helpdesk.now
+            assert seconds - 10 < left.total_seconds() <= seconds
+            code, document, headers = await helpdesk.ask("POST", send, body)
+            assert (code, document["code"]) == (429, "too_soon")
+            assert document["next_send_at"] == challenge["next_send_at"]
+            assert 0 < int(headers["Retry-After"]) <= seconds
+            await helpdesk.move_clock(seconds * SECOND)
+            challenge = await helpdesk.call("POST", send, body, expect=202)
+        assert (challenge["sends_left"], challenge["next_send_at"]) == (0, None)
+        await helpdesk.move_clock(120 * SECOND)
+        await helpdesk.refused("POST", send, body, "too_many_sends")
+        newest = await code_of(helpdesk, "ann", after=before + 3)
+        assert len(await codes(helpdesk, "ann")) == before + 4
+        await helpdesk.verify(challenge, code=newest)
+        await start(helpdesk, "ann", "totp", proof=challenge["id"])
+        await helpdesk.refused("POST", verifying(challenge), {"code": newest}, "code_already_used")
