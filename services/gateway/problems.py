@@ -119,6 +119,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             409, "The policy does not allow this method", "`methods` of the policy lists those that are allowed."
         ),
         RefusalCode.NO_BACKUP_CODES: Kind(409, "There are no backup codes", "Generate them first."),
+        RefusalCode.NO_FACTORS: Kind(
+            409, "The account has no factors", "There is nothing that a code could stand in for: it enrols instead."
+        ),
         RefusalCode.NO_MAILBOX: Kind(
             409, "No mailbox", "The account has no verified address, and this cannot be done without one."
         ),

@@ -62,6 +62,7 @@ class RefusalCode(enum.StrEnum):
     NOTICE_EXPIRED = "notice_expired"  # its link "this was not me" was good for 30 days
     NOTICE_NOT_FOUND = "notice_not_found"
     NO_BACKUP_CODES = "no_backup_codes"
+    NO_FACTORS = "no_factors"
     NO_MAILBOX = "no_mailbox"
     NO_RECOVERY_KEY = "no_recovery_key"
     NOT_AN_ADMIN = "not_an_admin"
@@ -245,6 +246,13 @@ class RevokedDevices(Value):
     """How many trusts were ended."""
 
     revoked: int
+
+
+class RecoveryCodeAnswer(Value):
+    """A recovery code, shown once."""
+
+    recovery_code: str
+    expires_at: dt.datetime
 
 
 class ResetAnswer(Value):
