@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from services.policy.domain.standing import Standing
 from services.policy.domain.timer import Timer
 from shared.contracts.commands import ExpireRecovery, FinishRecovery, RemindOfRecovery
+from shared.contracts.notifications import Notification
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ChallengeId, Channel, Contact, Method, Purpose, RecoveryId, RecoveryState
 
@@ -21,11 +22,12 @@ AFTER_ATTACK = dt.timedelta(hours=24)
 COUNTED_WITHIN = dt.timedelta(days=30)
 AT_MOST = 3
 UNHEARD_DELAY = dt.timedelta(hours=24)
-MOST_DELAYS = 3  # then it goes through, with an alarm each time: nobody may be shut out for ever by a dead mail server
+MOST_DELAYS = 3  # with an alarm each time; then it is an admin's to help, who can reset the account
 
 _HOUR = dt.timedelta(hours=1)
 OPEN = (RecoveryState.DRAFT, RecoveryState.WAITING)
 ATTACK = "attack"
+UNHEARD = "unheard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +68,14 @@ class RecoveryRequest:
         return self.may_end and self.ready_at is not None and now < self.ready_at
 
     @property
+    def is_unheard(self) -> bool:
+        """Whether nobody has heard of it, as far as known, but who reads the mailbox that it was proved by."""
+        return self.heard_at is None
+
+    @property
     def may_be_delayed(self) -> bool:
-        """Whether nobody has heard of it, as far as known, and it has not waited for that often enough."""
-        return self.heard_at is None and self.delays < MOST_DELAYS
+        """Whether it has not waited yet as often as it may to be heard of."""
+        return self.delays < MOST_DELAYS
 
     @property
     def hours(self) -> int:
@@ -126,6 +133,11 @@ def ready_at(standing: Standing, proved_at: dt.datetime) -> dt.datetime:
 def is_elsewhere(request: RecoveryRequest, channel: Channel, masked: str) -> bool:
     """Whether an address is another one than the mailbox that proves the request. Two that look alike count as one."""
     return channel is not Channel.EMAIL or masked != request.mailbox_masked
+
+
+def is_heard(request: RecoveryRequest, notification: str, channel: Channel, masked: str) -> bool:
+    """Whether a notice of it that a provider took counts: elsewhere than at the mailbox, or to the tenant's admins."""
+    return notification == Notification.RECOVERY_FOR_ADMINS or is_elsewhere(request, channel, masked)
 
 
 def is_real_success(purpose: Purpose, method: Method, *, by_factor: bool) -> bool:

@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.policy.announcements import SOURCE, everywhere, recovery_notices
+from services.policy.announcements import SOURCE, everywhere
 from services.policy.deps import Deps
 from services.policy.domain.account import Account
-from services.policy.domain.recovery_request import RecoveryRequest
 from services.policy.domain.standing import Standing
 from services.policy.queries.clocks import hold_clock
 from services.policy.queries.standings import read_factor_contacts, read_standing
 from services.policy.queries.tenants import read_letterhead
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.notifications import Notification
-from shared.contracts.types import Acting, Channel, DeliveryId, RecoveryId
+from shared.contracts.types import Acting, RecoveryId
 from shared.db.account_lock import lock_account
 from shared.db.admin_action import read_action_facts
 from shared.db.connection import Connection
@@ -91,16 +90,3 @@ async def tell(
     """Notify the account's person on every channel."""
     to = await addressee_of(case, account)
     case.say(*notices(to, notification, dict(params or {}), new_id=case.deps.new_id, recovery_id=recovery_id))
-
-
-async def tell_of_recovery(case: Case, account: Account, notification: Notification, request: RecoveryRequest) -> None:
-    """Notify of a waiting request, with the links to cancel it."""
-    to = await addressee_of(case, account)
-
-    def link(recovery_id: RecoveryId, channel: Channel) -> str:
-        return case.deps.cancel_links.url(case.tenant_id, recovery_id, channel)
-
-    def seal(delivery_id: DeliveryId, text: str) -> str:
-        return case.deps.cancel_links.seal(case.tenant_id, account.account_id, delivery_id, text)
-
-    case.say(*recovery_notices(to, notification, request, link, seal, case.deps.new_id))

@@ -7,7 +7,8 @@ from services.policy.domain.recovery_request import (
     waiting_timers,
 )
 from services.policy.domain.standing import Standing
-from services.policy.handlers.case import Case, tell, tell_of_recovery
+from services.policy.handlers.case import Case, tell
+from services.policy.handlers.recovery_notices import tell_of_recovery
 from services.policy.queries.recovery_requests import end_request, find_request, open_request, put_off
 from services.policy.queries.timers import arm_timers, cancel_timers
 from shared.contracts import events

@@ -4,16 +4,18 @@ import structlog
 
 from services.policy.deps import Deps
 from services.policy.domain.recovery_request import (
+    UNHEARD,
     UNHEARD_DELAY,
     RecoveryRequest,
-    is_elsewhere,
+    is_heard,
     recovery_subjects,
     waiting_timers,
 )
 from services.policy.domain.standing import Standing
-from services.policy.handlers.case import Case, addressee_of, open_case, tell, tell_of_recovery
+from services.policy.handlers.case import Case, open_case, tell
 from services.policy.handlers.recovery import expire_draft
-from services.policy.handlers.recovery_end import announce_waiting
+from services.policy.handlers.recovery_end import announce_waiting, cancel_recovery
+from services.policy.handlers.recovery_notices import could_be_heard, tell_of_recovery
 from services.policy.queries.enforcements import require_enrolment
 from services.policy.queries.recovery_requests import (
     conclude_request,
@@ -66,34 +68,34 @@ async def finish_recovery(message: Envelope[FinishRecovery], uow: UnitOfWork, de
         return Done()
     if case.now < request.ready_at:
         await arm_timers(case.conn, message, waiting_timers(request, case.now))
-    elif request.may_be_delayed and await _could_be_heard(case, standing, request):
-        await _wait_another_day(case, standing, request)
+    elif request.is_unheard and await could_be_heard(case, standing.account, request):
+        await _wait_to_be_heard(case, standing, request)
     elif await start_executing(case.conn, case.tenant_id, request.recovery_id, case.now):
         case.say(ExecuteRecovery(recovery_id=request.recovery_id, requested_at=request.requested_at))
     return Done()
 
 
-async def _could_be_heard(case: Case, standing: Standing, request: RecoveryRequest) -> bool:
-    """Whether the person is known anywhere else than at the mailbox that the request was proved by."""
-    to = await addressee_of(case, standing.account)
-    return any(is_elsewhere(request, channel, contact.masked) for channel, contact in to.contacts)
+async def _wait_to_be_heard(case: Case, standing: Standing, request: RecoveryRequest) -> None:
+    """No provider took a notice to anywhere but the proving mailbox: a delay that nobody heard of protects nobody.
 
-
-async def _wait_another_day(case: Case, standing: Standing, request: RecoveryRequest) -> None:
-    """No provider took a notice to anywhere but the proving mailbox: a delay that nobody heard of protects nobody."""
+    After three days more it ends: an admin can reset the account, and nobody gets in unheard.
+    """
+    log.error("recovery_unheard", recovery_id=str(request.recovery_id), delays=request.delays)
+    if not request.may_be_delayed:
+        await cancel_recovery(case, request, standing, UNHEARD)
+        return
     later, delays = case.now + UNHEARD_DELAY, request.delays + 1
-    log.error("recovery_unheard", recovery_id=str(request.recovery_id), delays=delays)
     if await put_off(case.conn, case.tenant_id, request.recovery_id, ready_at=later, delays=delays):
         await announce_waiting(case, standing, request.recovery_id)
 
 
 async def notice_was_sent(message: Envelope[events.NotificationSent], uow: UnitOfWork, _deps: Deps) -> Outcome:
-    """A provider took a notice of a recovery, perhaps for somewhere else than the proving mailbox."""
+    """A provider took a notice of a recovery, perhaps for somewhere else than the proving mailbox, or for an admin."""
     fact = message.data
     if fact.recovery_id is None:
         return Done()
     request = await find_request(uow.conn, message.tenant_id, fact.recovery_id)
-    if request is not None and is_elsewhere(request, Channel(fact.channel), fact.destination):
+    if request is not None and is_heard(request, fact.notification, Channel(fact.channel), fact.destination):
         await record_heard(uow.conn, message.tenant_id, fact.recovery_id, message.time)
     return Done()
 

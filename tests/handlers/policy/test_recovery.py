@@ -90,12 +90,18 @@ async def succeed(service: Service, method: Method, *, by_factor: bool = True, a
     )
 
 
-async def sent(service: Service, recovery_id: RecoveryId, channel: Channel, masked: str) -> None:
+async def sent(
+    service: Service,
+    recovery_id: RecoveryId,
+    channel: Channel,
+    masked: str,
+    notification: Notification = Notification.RECOVERY_WAITING,
+) -> None:
     """A provider took a notice."""
     await service.hear(
         events.NotificationSent(
             delivery_id=DeliveryId(new_id()),
-            notification=Notification.RECOVERY_WAITING,
+            notification=notification,
             channel=channel,
             destination=masked,
             recovery_id=recovery_id,
@@ -290,10 +296,10 @@ async def test_sso_and_deactivation_cancel(ann: Service) -> None:
 
 
 async def test_factors_that_are_gone_supersede_it(ann: Service) -> None:
-    """An admin's reset has done what the request would do."""
+    """Their owner has removed the last one, with a proof: nothing is left to recover."""
     await prove(ann)
     await ann.drop_factors()
-    gone = events.FactorRevoked(factor_id=FactorId(new_id()), factor_type=FactorType.TOTP, reason="reset", is_last=True)
+    gone = events.FactorRevoked(factor_id=FactorId(new_id()), factor_type=FactorType.TOTP, reason="asked", is_last=True)
     await ann.hear(gone)
     assert (await ann.recovery()).state is RecoveryState.SUPERSEDED
     assert len(await ann.said(events.RecoverySuperseded)) == 1
@@ -393,13 +399,63 @@ async def test_what_nobody_heard_of_waits_longer(ann: Service) -> None:
     assert len(await ann.said(ExecuteRecovery)) == 1
 
 
-async def test_a_dead_provider_does_not_keep_people_out_for_ever(ann: Service) -> None:
-    """Three days more, with an alarm each, and then it goes through."""
+async def test_what_nobody_hears_of_for_days_ends_and_is_an_admins_to_mend(ann: Service) -> None:
+    """Three days more, with an alarm each; then it stops: unheard, it lets nobody in."""
     await ann.change(phone=contact("ann-phone"))
     await prove(ann)
     for _ in range(3):
         await ann.move(DAY)
-        assert await ann.said(ExecuteRecovery) == []
+        assert (await ann.recovery()).state is RecoveryState.WAITING
+    await ann.move(DAY)
+    view = await ann.recovery()
+    assert (view.state, view.end_reason) == (RecoveryState.CANCELLED, "unheard")
+    assert await ann.said(ExecuteRecovery) == []
+    assert (await ann.notices())[-1][0] == "recovery_cancelled"
+
+
+async def for_admins(service: Service) -> list[tuple[str | None, dict[str, object]]]:
+    """What the admins were mailed of a recovery, and whose account each of them has."""
+    told = await service.said(SendEmail)
+    return [(each.account_id, each.data.params) for each in told if each.data.notification == "recovery_for_admins"]
+
+
+async def test_where_only_the_mailbox_is_known_the_admins_hear_of_it(ann: Service) -> None:
+    """At every stage; a thief who reads the mailbox reads all the notices, and nobody else would know."""
+    await ann.put("root", role="admin", email=contact("root-mail"))
+    waiting = await prove(ann)
+    [(admin, params)] = await for_admins(ann)
+    assert (admin, params["account"], params["mailbox"]) == ("root", ANN, "a•••l")
+    assert params["recovery"] == str(waiting.id)
+    assert "cancel_url" not in params
+    await ann.move(DAY - 60)
+    assert len(await for_admins(ann)) == 3
+    assert all(each.data.secrets is None for each in await ann.said(SendEmail) if each.account_id == "root")
+
+
+async def test_admins_are_left_alone_where_the_person_is_known_elsewhere(ann: Service) -> None:
+    """Mail about everybody's lost phone is mail that nobody reads."""
+    await ann.put("root", role="admin", email=contact("root-mail"))
+    await ann.change(phone=contact("ann-phone"))
+    await prove(ann)
+    assert await for_admins(ann) == []
+
+
+async def test_an_admins_mail_that_nobody_took_prolongs_the_wait(ann: Service) -> None:
+    """They are the only ones who could notice; once a provider took it, the period is enough."""
+    await ann.put("root", role="admin", email=contact("root-mail"))
+    waiting = await prove(ann)
+    await sent(ann, waiting.id, Channel.EMAIL, "a•••l")
+    await ann.move(DAY)
+    assert await ann.said(ExecuteRecovery) == []
+    await sent(ann, waiting.id, Channel.EMAIL, "a•••l", Notification.RECOVERY_FOR_ADMINS)
+    await ann.move(DAY)
+    assert len(await ann.said(ExecuteRecovery)) == 1
+
+
+async def test_where_nobody_could_hear_waiting_longer_is_pointless(ann: Service) -> None:
+    """No phone, no admin with an address: the helpdesk has the event, and the person is not kept out."""
+    await ann.put("root", role="admin", email=contact("root-mail"), email_verified=False)
+    await prove(ann)
     await ann.move(DAY)
     assert len(await ann.said(ExecuteRecovery)) == 1
 
