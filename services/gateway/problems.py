@@ -93,6 +93,12 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.CLOCK_TOO_FAR: Kind(
             409, "The clock is far enough", "A sandbox's clock goes ten years ahead at most. Take another sandbox."
         ),
+        RefusalCode.CODES_UNSAVED: Kind(
+            409,
+            "The backup codes are not saved yet",
+            "They were shown when the enrolment began. Once they are saved, POST …/backup-codes/acknowledge, then "
+            "confirm again: the code was not looked at.",
+        ),
         RefusalCode.CODE_ALREADY_USED: Kind(422, "The code was used already", "Every code is good once."),
         RefusalCode.CODE_WRONG: Kind(422, "The code is wrong", "`attempts_left` more may be tried."),
         RefusalCode.CODE_MALFORMED: Kind(

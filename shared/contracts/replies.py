@@ -48,6 +48,7 @@ class RefusalCode(enum.StrEnum):
     CLOCK_OFF = "clock_off"  # right code of another time; `minutes_off`
     CODE_ALREADY_USED = "code_already_used"
     CODE_WRONG = "code_wrong"  # `attempts_left`
+    CODES_UNSAVED = "codes_unsaved"  # nobody said that the codes shown before activation are saved; nothing was judged
     CODE_MALFORMED = "code_malformed"  # could not be opened or has another form; counts as no attempt
     DEVICE_NOT_FOUND = "device_not_found"
     EMAIL_NOT_VERIFIED = "email_not_verified"
@@ -189,6 +190,8 @@ class EnrolmentAnswer(Value):
 
     factor: FactorView
     totp: TotpSetup | None = None
+    backup_codes: tuple[str, ...] | None = None  # of a first factor whose codes are to be saved before it is active
+    recovery_key: str | None = None
 
 
 class ConfirmationAnswer(Value):
@@ -207,6 +210,14 @@ class RecoveryKeyStatus(Value):
     acknowledged_at: dt.datetime | None = None  # None: nobody said that it is saved
 
 
+class PendingCodesStatus(Value):
+    """Codes that were shown before activation: good once they are acknowledged and the factor is active."""
+
+    made_at: dt.datetime
+    expires_at: dt.datetime
+    acknowledged_at: dt.datetime | None = None
+
+
 class BackupCodesStatus(Value):
     """How many codes there are, and whether the person said that they are saved."""
 
@@ -214,6 +225,7 @@ class BackupCodesStatus(Value):
     generated_at: dt.datetime | None = None
     acknowledged_at: dt.datetime | None = None
     recovery_key: RecoveryKeyStatus | None = None
+    pending: PendingCodesStatus | None = None
 
 
 class BackupCodesAnswer(Value):

@@ -181,7 +181,13 @@ async def test_an_account_is_told_with_all_that_holds_it_back(client: Client) ->
 
     ben = await good(client, "GET", "/v1/accounts/ben")
     assert (ben["factors"], ben["recovery"], ben["throttled_until"]) == ([], None, None)
-    assert ben["backup_codes"] == {"codes_left": 0, "generated_at": None, "acknowledged_at": None, "recovery_key": None}
+    assert ben["backup_codes"] == {
+        "codes_left": 0,
+        "generated_at": None,
+        "acknowledged_at": None,
+        "recovery_key": None,
+        "pending": None,
+    }
     assert ben["enforcement"]["state"] == "grace"
     left = dt.datetime.fromisoformat(ben["enforcement"]["deadline"]) - clock.now
     assert dt.timedelta(days=6, hours=23) < left <= dt.timedelta(days=7)

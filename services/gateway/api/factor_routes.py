@@ -55,6 +55,7 @@ FACTOR_ROUTES = (
             RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.FACTOR_NOT_FOUND,
             RefusalCode.FACTOR_NOT_PENDING,
+            RefusalCode.CODES_UNSAVED,
             RefusalCode.CHALLENGE_EXHAUSTED,
             *WRONG_CODE,
         ),

@@ -16,13 +16,14 @@ from services.otp_worker.handlers.attempts import Attempt, Right, Used, Wrong, m
 from services.otp_worker.handlers.challenges import refuse_send
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
-from services.otp_worker.handlers.code_sets import ShownCodes, make_codes
+from services.otp_worker.handlers.code_sets import ShownCodes, activate_codes, make_codes
 from services.otp_worker.handlers.enrolment import expire_pending
 from services.otp_worker.handlers.failures import already_used, reject
 from services.otp_worker.handlers.trust import end_trusts
 from services.otp_worker.handlers.verification import load_attempts
 from services.otp_worker.queries.challenges import complete_login
 from services.otp_worker.queries.factors import activate_factor, end_factors, find_enrolment
+from services.otp_worker.queries.pending_codes import PendingSet, find_pending_set
 from shared.contracts import events
 from shared.contracts.commands import ConfirmEnrolment, SendEnrolmentCode
 from shared.contracts.envelope import Envelope
@@ -42,6 +43,7 @@ class _Pending:
     enrolment: Enrolment
     factor: Factor
     attempt: Attempt
+    codes: PendingSet | None  # that were shown when the account's first enrolment began
 
 
 async def confirm_enrolment(asked: Confirm, uow: UnitOfWork, deps: Deps) -> Outcome:
@@ -49,6 +51,8 @@ async def confirm_enrolment(asked: Confirm, uow: UnitOfWork, deps: Deps) -> Outc
     pending = await _take(asked, uow, asked.data.factor_id)
     if isinstance(pending, Refused):
         return pending
+    if pending.codes is not None and pending.codes.acknowledged_at is None:
+        return refuse(RefusalCode.CODES_UNSAVED)  # before the code is looked at: it must be good a moment later
     opened = open_typed(deps.typed, asked.data.code, asked.tenant_id, str(pending.factor.id))
     code = digits(opened.reveal()) if opened is not None else None
     attempt = pending.attempt
@@ -112,7 +116,11 @@ async def _take(
     if factor is None or factor.state is not FactorState.PENDING:
         return refuse(RefusalCode.FACTOR_NOT_PENDING)
     over = closed_reason(attempt.challenge, attempt.account.now)
-    return refuse(over) if over is not None else _Pending(enrolment=enrolment, factor=factor, attempt=attempt)
+    if over is not None:
+        return refuse(over)
+    is_first = not any(each.is_held for each in attempt.factors)
+    codes = await find_pending_set(uow.conn, *attempt.account.key, at=attempt.account.now) if is_first else None
+    return _Pending(enrolment=enrolment, factor=factor, attempt=attempt, codes=codes)
 
 
 async def _activate(
@@ -152,6 +160,9 @@ async def _begin_anew(asked: Confirm, uow: UnitOfWork, changes: Changes, pending
     account = pending.attempt.account
     others = [each for each in pending.attempt.factors if each.id != pending.factor.id]
     await expire_pending(asked, uow, changes, account, others, "factor_confirmed")
+    if pending.codes is not None:
+        await activate_codes(asked, uow, changes, account, pending.codes)
+        return ShownCodes()  # they were shown when the enrolment began
     return await make_codes(asked, uow, changes, account)
 
 

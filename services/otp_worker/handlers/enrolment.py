@@ -16,14 +16,17 @@ from services.otp_worker.handlers.attempts import Attempt
 from services.otp_worker.handlers.challenges import refuse_send
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
+from services.otp_worker.handlers.code_sets import ShownCodes, prepare_codes
 from services.otp_worker.handlers.locked import Locked, lock, proof_of
 from services.otp_worker.handlers.logins import new_challenge
 from services.otp_worker.handlers.seeds import NewSeed, make_seed
 from services.otp_worker.queries.challenges import cancel_challenges, load_open_challenges
 from services.otp_worker.queries.factors import end_factors, insert_factor
+from services.otp_worker.queries.pending_codes import void_pending_codes
 from shared.contracts import events
 from shared.contracts.commands import StartEnrolment
 from shared.contracts.envelope import Envelope
+from shared.contracts.policy import BackupCodes
 from shared.contracts.replies import EnrolmentAnswer, RefusalCode, TotpSetup
 from shared.contracts.types import ChallengeId, Contact, FactorId, FactorState, FactorType, Purpose
 from shared.ids import new_id
@@ -67,8 +70,9 @@ async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
         return made
     older = [each for each in locked.factors if each.type is asked.data.factor_type]
     await expire_pending(asked, uow, changes, locked.account, older, "started_again")
+    codes = await _codes_to_save(uow, locked, made)
     await _store(asked, uow, changes, locked.account, plan, made)
-    return _answer(locked.account, made)
+    return _answer(locked.account, made, codes)
 
 
 async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refused:
@@ -177,11 +181,28 @@ async def _store(asked: Start, uow: UnitOfWork, changes: Changes, account: Accou
     await changes.store(uow)
 
 
-def _answer(account: Account, made: _Made) -> Ok:
-    """With the seed, this once."""
-    view = factor_view(made.factor, next_send_at=made.challenge.next_send_at)
-    if made.seed is None:
-        return Ok(EnrolmentAnswer(factor=view))
-    clear = made.seed.clear.reveal()
-    uri = setup_uri(clear, account=account.id, issuer=account.tenant_name)
-    return Ok(EnrolmentAnswer(factor=view, totp=TotpSetup(seed=base32(clear), uri=uri)), holds_secret=True)
+async def _codes_to_save(uow: UnitOfWork, locked: Locked, made: _Made) -> ShownCodes:
+    """What the person has to save before the account's first factor is active, where the policy wants it so."""
+    account = locked.account
+    if locked.held:
+        return ShownCodes()
+    if account.policy.backup_codes is BackupCodes.BEFORE_ACTIVATION:
+        return await prepare_codes(uow, account, made.challenge.expires_at)
+    await void_pending_codes(uow.conn, *account.key, at=account.now)  # of a policy that is over
+    return ShownCodes()
+
+
+def _answer(account: Account, made: _Made, codes: ShownCodes) -> Ok:
+    """With the seed and the codes, this once."""
+    totp = None
+    if made.seed is not None:
+        clear = made.seed.clear.reveal()
+        uri = setup_uri(clear, account=account.id, issuer=account.tenant_name)
+        totp = TotpSetup(seed=base32(clear), uri=uri)
+    answer = EnrolmentAnswer(
+        factor=factor_view(made.factor, next_send_at=made.challenge.next_send_at),
+        totp=totp,
+        backup_codes=codes.backup_codes,
+        recovery_key=codes.recovery_key,
+    )
+    return Ok(answer, holds_secret=totp is not None or codes != ShownCodes())

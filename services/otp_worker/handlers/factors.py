@@ -15,6 +15,7 @@ from services.otp_worker.handlers.trust import end_trusts
 from services.otp_worker.queries.backup_codes import void_backup_codes
 from services.otp_worker.queries.challenges import cancel_challenges, load_open_challenges
 from services.otp_worker.queries.factors import end_factors, rename_factor
+from services.otp_worker.queries.pending_codes import void_pending_codes
 from shared.contracts import events
 from shared.contracts.commands import RenameFactor, RevokeFactor
 from shared.contracts.envelope import Envelope
@@ -72,6 +73,8 @@ async def _revoke(asked: Cause, uow: UnitOfWork, locked: Locked, factor: Factor)
     else:
         expired = events.FactorExpired(factor_id=factor.id, factor_type=factor.type)
         changes.say([say(asked, account, expired)])
+        if len(locked.factors) == 1:  # nothing is left that the codes shown with it could wait for
+            await void_pending_codes(uow.conn, *account.key, at=account.now)
     await changes.store(uow)
     state = FactorState.REVOKED if factor.is_held else FactorState.EXPIRED
     return Ok(factor_view(replace(factor, state=state, expires_at=None)))

@@ -16,12 +16,14 @@ from services.otp_worker.handlers.locked import lock, proof_of
 from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.backup_codes import count_codes
 from services.otp_worker.queries.factors import load_factors
+from services.otp_worker.queries.pending_codes import PendingSet, acknowledge_pending_set, find_pending_set
 from services.otp_worker.queries.trusted_devices import list_devices
 from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RegenerateBackupCodes
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import (
     BackupCodesAnswer,
     BackupCodesStatus,
+    PendingCodesStatus,
     RecoveryKeyStatus,
     RefusalCode,
     SecurityView,
@@ -72,6 +74,10 @@ async def acknowledge_backup_codes(asked: Envelope[AcknowledgeBackupCodes], uow:
     if locked is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
     account = locked.account
+    waiting = await find_pending_set(uow.conn, *account.key, at=account.now)
+    if waiting is not None:  # what was shown last
+        await acknowledge_pending_set(uow.conn, *account.key, waiting.set_id, at=account.now)
+        return Ok(await _status(uow, account))
     if account.state.backup_set_id is None and account.state.recovery_key_made_at is None:
         return refuse(RefusalCode.NO_BACKUP_CODES)
     changes, state = Changes(), acknowledged(account)
@@ -88,6 +94,7 @@ async def _status(uow: UnitOfWork, account: Account) -> BackupCodesStatus:
         generated_at=state.backup_generated_at,
         acknowledged_at=state.backup_acknowledged_at,
         recovery_key=_key_status(state),
+        pending=_pending_status(await find_pending_set(uow.conn, *account.key, at=account.now)),
     )
 
 
@@ -95,6 +102,14 @@ def _key_status(state: AccountState) -> RecoveryKeyStatus | None:
     if state.recovery_key_made_at is None:
         return None
     return RecoveryKeyStatus(made_at=state.recovery_key_made_at, acknowledged_at=state.recovery_key_acknowledged_at)
+
+
+def _pending_status(waiting: PendingSet | None) -> PendingCodesStatus | None:
+    if waiting is None:
+        return None
+    return PendingCodesStatus(
+        made_at=waiting.made_at, expires_at=waiting.pending_until, acknowledged_at=waiting.acknowledged_at
+    )
 
 
 def _holds(device: TrustedDevice, account: Account) -> bool:

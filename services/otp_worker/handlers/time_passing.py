@@ -4,6 +4,7 @@ from services.otp_worker.announcements import challenges_expired, factors_expire
 from services.otp_worker.deps import Deps
 from services.otp_worker.queries.expiry import expire_challenges, expire_factors
 from services.otp_worker.queries.partitions import maintain_partitions
+from services.otp_worker.queries.pending_codes import void_abandoned_codes
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.events import ClockMoved
 from shared.db.connection import Connection
@@ -55,4 +56,4 @@ async def _expire_batch(conn: Connection) -> tuple[list[Envelope[Message]], bool
         factors = await expire_factors(conn, limit=BATCH, is_moved=is_moved)
         said += [*challenges_expired(challenges), *factors_expired(factors)]
         has_more = has_more or BATCH in (len(challenges), len(factors))
-    return said, has_more
+    return said, await void_abandoned_codes(conn, limit=BATCH) == BATCH or has_more

@@ -39,6 +39,7 @@ async def count_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, CodesL
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
           JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
          WHERE b.kind IN ('backup_code', 'recovery_key') AND b.used_at IS NULL AND b.voided_at IS NULL
+           AND b.pending_until IS NULL
          GROUP BY b.tenant_id, b.account_id
         """,
         [tenant_id for tenant_id, _ in keys],
@@ -61,6 +62,7 @@ async def find_backup_codes(
         SELECT code_id, hash, used_at, expires_at
           FROM otp.backup_codes
          WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND slot = $4 AND voided_at IS NULL
+           AND pending_until IS NULL
          ORDER BY used_at IS NULL DESC, used_at DESC LIMIT 2
         """,
         tenant_id,
@@ -80,6 +82,7 @@ async def spend_backup_code(
             """
             UPDATE otp.backup_codes SET used_at = $4
              WHERE tenant_id = $1 AND account_id = $2 AND code_id = $3 AND used_at IS NULL AND voided_at IS NULL
+               AND pending_until IS NULL
             RETURNING true
             """,
             tenant_id,
@@ -91,13 +94,19 @@ async def spend_backup_code(
     )
 
 
-async def void_backup_codes(conn: Connection, tenant_id: UUID, account_id: str, *, at: dt.datetime) -> None:
-    """End every code of an account, of every kind, used ones too: none of the old set is known any more."""
+async def void_backup_codes(
+    conn: Connection, tenant_id: UUID, account_id: str, *, at: dt.datetime, but: UUID | None = None
+) -> None:
+    """End every code of an account, of every kind, used ones and pending ones too; ``but``: those of one set stay."""
     await conn.execute(
-        "UPDATE otp.backup_codes SET voided_at = $3 WHERE tenant_id = $1 AND account_id = $2 AND voided_at IS NULL",
+        """
+        UPDATE otp.backup_codes SET voided_at = $3
+         WHERE tenant_id = $1 AND account_id = $2 AND voided_at IS NULL AND set_id IS DISTINCT FROM $4
+        """,
         tenant_id,
         account_id,
         at,
+        but,
     )
 
 
@@ -148,12 +157,14 @@ async def insert_backup_codes(
     *,
     set_id: UUID,
     at: dt.datetime,
+    pending_until: dt.datetime | None = None,
 ) -> None:
-    """Store codes that were made together."""
+    """Store codes that were made together; ``pending_until``: they wait for a factor until then."""
     await conn.execute(
         """
-        INSERT INTO otp.backup_codes (tenant_id, account_id, code_id, kind, slot, set_id, hash, created_at)
-        SELECT $1, $2, code_id, kind, slot, $7, hash, $8
+        INSERT INTO otp.backup_codes (
+               tenant_id, account_id, code_id, kind, slot, set_id, hash, created_at, pending_until)
+        SELECT $1, $2, code_id, kind, slot, $7, hash, $8, $9
           FROM unnest($3::uuid[], $4::text[], $5::smallint[], $6::text[]) AS codes (code_id, kind, slot, hash)
         """,
         tenant_id,
@@ -164,4 +175,5 @@ async def insert_backup_codes(
         [code.hash for code in codes],
         set_id,
         at,
+        pending_until,
     )
