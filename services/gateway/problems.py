@@ -125,9 +125,6 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             409, "The policy does not allow this method", "`methods` of the policy lists those that are allowed."
         ),
         RefusalCode.NO_BACKUP_CODES: Kind(409, "There are no backup codes", "Generate them first."),
-        RefusalCode.NO_FACTORS: Kind(
-            409, "The account has no factors", "There is nothing that a code could stand in for: it enrols instead."
-        ),
         RefusalCode.NO_MAILBOX: Kind(
             409, "No mailbox", "The account has no verified address, and this cannot be done without one."
         ),
@@ -187,6 +184,17 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "Nothing is sent to this address",
             "Give an https address that the internet can reach, without a name and a password in front of the host. "
             "Sandbox tenants of a development server may give http addresses of the server's own machine.",
+        ),
+        RefusalCode.UNTIL_OUT_OF_RANGE: Kind(
+            422,
+            "The instant is out of range",
+            "An exemption or an extension ends in the future, and within 366 days.",
+        ),
+        RefusalCode.WOULD_LOCK_OUT_ADMINS: Kind(
+            409,
+            "The policy would lock out every admin",
+            "No active admin has a second factor, signs in through SSO or is exempt. Let one enrol first, or say "
+            "`force: true`.",
         ),
         RefusalCode.UNAVAILABLE: Kind(
             503,

@@ -214,17 +214,6 @@ class ResetAccount(Request):
     acting: Acting
 
 
-class MakeRecoveryCode(Request):
-    """An admin makes a code that is good once, for so many minutes. Answer: `RecoveryCodeAnswer` (holds the code)."""
-
-    type = "make_recovery_code"
-    lane = _OTP_FACTORS
-
-    reason: str
-    minutes: int = 60
-    acting: Acting
-
-
 class OpenRecoveryChallenge(Command):
     """Mail the code that proves the mailbox of a recovery request."""
 
@@ -314,6 +303,9 @@ class PutPolicy(Request):
     lane = _POLICY_REQUESTS
 
     policy: WholePolicy
+    acting: Acting | None = None
+    is_forced: bool = False  # though no admin could sign in after the deadline
+    is_immediate: bool = False  # a nearer deadline leaves nobody the day that it else does
 
 
 class ReadPolicy(Request):
@@ -330,6 +322,33 @@ class Unlock(Request):
     lane = _POLICY_REQUESTS
 
     hours: int
+    reason: str
+    acting: Acting | None = None
+
+
+class ChangeEnforcement(Request):
+    """Require or exempt one account, or extend its deadline. Answer: `AccountView`.
+
+    `given` names what the request held: the rest stays, None ends what there is.
+    """
+
+    type = "change_enforcement"
+    lane = _POLICY_REQUESTS
+
+    given: tuple[str, ...]
+    required: bool | None = None
+    exempt_until: dt.datetime | None = None
+    extended_until: dt.datetime | None = None
+    reason: str
+    acting: Acting | None = None
+
+
+class ClearEnforcement(Request):
+    """Nothing is required of or granted to one account alone any more. Answer: `AccountView`."""
+
+    type = "clear_enforcement"
+    lane = _POLICY_REQUESTS
+
     reason: str
     acting: Acting | None = None
 
@@ -483,6 +502,13 @@ class LockOutAccount(Command):
     lane = _POLICY_COMMANDS
 
     deadline: dt.datetime
+
+
+class ReviewEnforcement(Command):
+    """An exemption may be over: give the notice that is due."""
+
+    type = "review_enforcement"
+    lane = _POLICY_COMMANDS
 
 
 class RemindOfRecovery(Command):

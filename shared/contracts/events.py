@@ -218,20 +218,6 @@ class BackupCodesLow(Event):
     codes_left: int
 
 
-class RecoveryCodeIssued(Event):
-    """An admin made a code for somebody who has nothing else."""
-
-    type = "recovery_code.issued"
-
-    reason: str
-    expires_at: dt.datetime
-    approver: AccountId | None = None
-
-
-class RecoveryCodeUsed(Event):
-    type = "recovery_code.used"
-
-
 class TrustedDeviceAdded(Event):
     type = "trusted_device.added"
 
@@ -321,6 +307,17 @@ class EnforcementUnlocked(Event):
     type = "enforcement.unlocked"
 
     until: dt.datetime | None = None
+    reason: str
+
+
+class EnforcementChanged(Event):
+    """What is asked of one account is different now: an admin's word, or the end of a requirement."""
+
+    type = "enforcement.changed"
+
+    state: EnforcementState
+    deadline: dt.datetime | None = None
+    exempt_until: dt.datetime | None = None
     reason: str
 
 

@@ -45,12 +45,10 @@ class Notification(enum.StrEnum):
     RECOVERY_CANCELLED = "recovery_cancelled"
     ENFORCEMENT_STARTED = "enforcement_started"
     ENFORCEMENT_REMINDER = "enforcement_reminder"
+    ENFORCEMENT_CHANGED = "enforcement_changed"
     LOCKED_OUT = "locked_out"
     UNLOCKED = "unlocked"
     ACCOUNT_RESET = "account_reset"
-    RECOVERY_CODE_ISSUED = "recovery_code_issued"
-    RECOVERY_CODE_USED = "recovery_code_used"
-    FACTOR_SET_UP = "factor_set_up"
     ADDRESS_CHANGED = "address_changed"
     FAILED_ATTEMPTS = "failed_attempts"
     REPORT_READY = "report_ready"
@@ -148,10 +146,13 @@ class EnforcementReminder(Notice):
     left: Annotated[dt.timedelta, Field(ge=dt.timedelta(0))]
 
 
-class RecoveryCodeIssued(Notice):
-    """An admin made a code that lets the account in once, until `expires_at`."""
+class EnforcementChanged(Notice):
+    """An admin changed what is asked of one account. `deadline`: a second factor is required from then on;
+    `exempt_until`: none is until then; neither: as the rules of the helpdesk say.
+    """
 
-    expires_at: AwareDatetime
+    deadline: AwareDatetime | None = None
+    exempt_until: AwareDatetime | None = None
 
 
 class FailedAttempts(Notice):
@@ -203,12 +204,10 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.RECOVERY_CANCELLED: Notice,
         Notification.ENFORCEMENT_STARTED: EnforcementStarted,
         Notification.ENFORCEMENT_REMINDER: EnforcementReminder,
+        Notification.ENFORCEMENT_CHANGED: EnforcementChanged,
         Notification.LOCKED_OUT: Notice,
         Notification.UNLOCKED: Notice,
         Notification.ACCOUNT_RESET: Notice,
-        Notification.RECOVERY_CODE_ISSUED: RecoveryCodeIssued,
-        Notification.RECOVERY_CODE_USED: Notice,
-        Notification.FACTOR_SET_UP: FactorChange,
         Notification.ADDRESS_CHANGED: Notice,
         Notification.FAILED_ATTEMPTS: FailedAttempts,
         Notification.REPORT_READY: ReportReady,

@@ -63,7 +63,6 @@ class RefusalCode(enum.StrEnum):
     NOTICE_EXPIRED = "notice_expired"  # its link "this was not me" was good for 30 days
     NOTICE_NOT_FOUND = "notice_not_found"
     NO_BACKUP_CODES = "no_backup_codes"
-    NO_FACTORS = "no_factors"
     NO_MAILBOX = "no_mailbox"
     NO_RECOVERY_KEY = "no_recovery_key"
     NOT_AN_ADMIN = "not_an_admin"
@@ -87,11 +86,13 @@ class RefusalCode(enum.StrEnum):
     TOO_MANY_SENDS = "too_many_sends"
     TOO_MANY_WEBHOOK_ENDPOINTS = "too_many_webhook_endpoints"
     TOO_SOON = "too_soon"  # `retry_after_seconds`
+    UNTIL_OUT_OF_RANGE = "until_out_of_range"  # past, or more than a year ahead
     UNAVAILABLE = "unavailable"  # the deciding service cannot reach its database
     WEBHOOK_DELIVERY_NOT_FOUND = "webhook_delivery_not_found"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     WEBHOOK_ENDPOINT_NOT_FOUND = "webhook_endpoint_not_found"
     WEBHOOK_URL_REFUSED = "webhook_url_refused"
+    WOULD_LOCK_OUT_ADMINS = "would_lock_out_admins"
 
 
 class Refusal(Value):
@@ -258,13 +259,6 @@ class RevokedDevices(Value):
     """How many trusts were ended."""
 
     revoked: int
-
-
-class RecoveryCodeAnswer(Value):
-    """A recovery code, shown once."""
-
-    recovery_code: str
-    expires_at: dt.datetime
 
 
 class ResetAnswer(Value):

@@ -94,7 +94,7 @@ async def test_the_link_shows_a_button_and_the_button_downloads_three_times(stac
 async def test_a_report_is_downloaded_from_the_api(stack: Stack) -> None:
     """A backend that builds its own pages needs no mail; who uses a second factor, and who has until when."""
     async with _people(stack) as (world, _):
-        await world.helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, "grace_days": 7})
+        await world.helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, "grace_days": 7, "force": True})
         report = await _ready(world)
         assert report["progress"] == {"done": 2, "total": 2}
         status, document, headers = await world.helpdesk.send("GET", f"/v1/reports/{report['id']}/download")

@@ -72,6 +72,7 @@ _MORE = {  # within a state
     "challenge.rejected",
     "recovery.attack",
     "enforcement.reminded",
+    "enforcement.changed",
     "enforcement.unlocked",
     "report.downloaded",
 }

@@ -148,6 +148,7 @@ async def test_the_audit_log_and_the_timeline_are_read_backwards(client: Client)
 async def test_who_acts_is_on_the_record(client: Client) -> None:
     """An admin behind the helpdesk's key is named; without one, the key is."""
     await put(client, "root")
+    await good(client, "PUT", "/v1/accounts/root", {"role": "admin"})
     await good(client, "PUT", "/v1/policy", {"grace_days": 7, "actor": "root"})
 
     def is_there(answer: Answer) -> bool:

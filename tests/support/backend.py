@@ -141,5 +141,5 @@ async def status(helpdesk: Helpdesk, account_id: str) -> Json:
 
 
 async def require(helpdesk: Helpdesk, **policy: object) -> Json:
-    """A policy; by default everybody must have a factor."""
-    return await helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, **policy})
+    """A policy, whatever becomes of the admins; by default everybody must have a factor."""
+    return await helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, "force": True, **policy})

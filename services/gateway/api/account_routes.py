@@ -1,6 +1,6 @@
 """The calls about an account and its recovery."""
 
-from services.gateway.api import accounts, answers, bodies, recoveries
+from services.gateway.api import accounts, answers, bodies, enforcement, policy_bodies, recoveries
 from services.gateway.api.auth import KeyScope, May
 from services.gateway.api.refusals import BY_ADMIN, NO_ACCOUNT
 from services.gateway.api.route import Route
@@ -48,6 +48,26 @@ ACCOUNT_ROUTES = (
         answer=replies.AccountView,
         is_idempotent=True,
         refusals=(*NO_ACCOUNT, *BY_ADMIN, RefusalCode.NOT_LOCKED_OUT),
+    ),
+    Route(
+        method="PUT",
+        path=f"{_ACCOUNT}/enforcement",
+        allows=(KeyScope.ADMIN,),
+        handler=enforcement.change,
+        summary="Require or exempt one account, or extend its deadline",
+        body=policy_bodies.EnforcementBody,
+        answer=replies.AccountView,
+        refusals=(*NO_ACCOUNT, *BY_ADMIN, RefusalCode.UNTIL_OUT_OF_RANGE),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{_ACCOUNT}/enforcement",
+        allows=(KeyScope.ADMIN,),
+        handler=enforcement.clear,
+        summary="Back to what the policy says",
+        query=policy_bodies.EnforcementQuery,
+        answer=replies.AccountView,
+        refusals=(*NO_ACCOUNT, *BY_ADMIN),
     ),
     Route(
         method="GET",

@@ -23,9 +23,7 @@ from services.gateway.api.fields import (
     TimeZone,
     Token,
     Typed,
-    Word,
 )
-from shared.contracts.policy import Policy
 from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import AccountId, EnforcementState, FactorType, Role
 
@@ -183,22 +181,6 @@ class UnlockBody(ByProvenAdmin):
 
     hours: Annotated[int, Field(ge=1, le=24 * 30)]
     reason: Reason
-
-
-class PolicyBody(Policy):
-    """The whole policy."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"required": {"scope": "roles", "roles": ["agent", "admin"]}, "grace_days": 7}]}
-    )
-
-    grace_until: Instant | None = None
-    trusted_idps: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
-    actor: AccountId | None = None
-
-    def policy(self) -> Policy:
-        """What is stored."""
-        return Policy.model_validate(self.model_dump(exclude={"actor"}))
 
 
 class ReportBody(ByAdmin):

@@ -1,7 +1,7 @@
 """The tenant's policy."""
 
-from services.gateway.api.bodies import PolicyBody
 from services.gateway.api.call import Call, Nothing, Outcome
+from services.gateway.api.policy_bodies import PolicyBody
 from shared.contracts.commands import PutPolicy, ReadPolicy
 
 
@@ -12,4 +12,6 @@ async def get(call: Call[Nothing, Nothing]) -> Outcome:
 
 async def put(call: Call[PolicyBody, Nothing]) -> Outcome:
     """Replace it."""
-    return await call.ask(PutPolicy(policy=call.body.policy()), actor=call.body.actor)
+    body = call.body
+    command = PutPolicy(policy=body.policy(), acting=body.acting(), is_forced=body.force, is_immediate=body.immediately)
+    return await call.ask(command, actor=body.actor)

@@ -8,6 +8,7 @@ from services.gateway.api import (
     event_bodies,
     helpdesk_events,
     policies,
+    policy_bodies,
     sandbox,
     tenants,
 )
@@ -49,8 +50,13 @@ TENANT_ROUTES = (
         allows=(KeyScope.POLICY_WRITE,),
         handler=policies.put,
         summary="Replace the policy",
-        body=bodies.PolicyBody,
+        body=policy_bodies.PolicyBody,
         answer=replies.PolicyView,
+        refusals=(
+            RefusalCode.ACTOR_NOT_AN_ADMIN,
+            RefusalCode.ACTOR_PROOF_REQUIRED,
+            RefusalCode.WOULD_LOCK_OUT_ADMINS,
+        ),
     ),
     Route(
         method="POST",

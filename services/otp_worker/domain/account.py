@@ -1,6 +1,7 @@
 """All that a decision about an account may need: what policy knows, and the counters that are ours."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from services.otp_worker.domain.login import LoginFacts
 from services.otp_worker.domain.sending import Budget
 from services.otp_worker.domain.throttle import Throttle
 from shared.contracts.policy import Policy
+from shared.contracts.requirement import Covered, EarlierPolicy
 from shared.contracts.types import Contact, Role
 
 UNCHANGED = dt.timedelta(days=7)  # after which an address that the helpdesk verified counts as a mailbox
@@ -46,8 +48,10 @@ def without_codes(state: AccountState) -> AccountState:
 class Requirement:
     """What policy says of one account; see `EnforcementFacts`."""
 
-    required_since: dt.datetime | None
+    covered: Covered | None  # the account's role, by the policy
+    earlier: Sequence[EarlierPolicy]
     is_individually_required: bool
+    individually_required_since: dt.datetime | None
     exempt_until: dt.datetime | None
     extended_until: dt.datetime | None
     must_enrol_since: dt.datetime | None
@@ -106,15 +110,20 @@ class Account:
 
 def login_facts(account: Account, *, held_factors: int, is_device_trusted: bool = False) -> LoginFacts:
     """What the login's decision is made of."""
+    requirement, covered = account.requirement, account.requirement.covered
     return LoginFacts(
         role=account.role,
         is_active=account.is_active,
         subject_since=account.subject_since,
-        required_since=account.requirement.required_since,
-        is_individually_required=account.requirement.is_individually_required,
-        exempt_until=account.requirement.exempt_until,
-        extended_until=account.requirement.extended_until,
-        must_enrol_since=account.requirement.must_enrol_since,
+        required_since=covered.since if covered is not None else None,
+        resumed_at=covered.resumed_at if covered is not None else None,
+        paused=covered.paused if covered is not None else None,
+        earlier=requirement.earlier,
+        is_individually_required=requirement.is_individually_required,
+        individually_required_since=requirement.individually_required_since,
+        exempt_until=requirement.exempt_until,
+        extended_until=requirement.extended_until,
+        must_enrol_since=requirement.must_enrol_since,
         held_factors=held_factors,
         was_enrolled=account.state.first_enrolled_at is not None,
         is_device_trusted=is_device_trusted,

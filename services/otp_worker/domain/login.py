@@ -5,9 +5,11 @@ policy says; where none is held the enforcement decides.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.contracts.policy import ApiPassword, Policy
+from shared.contracts.requirement import EarlierPolicy
 from shared.contracts.types import Decision, EnforcementState, FirstFactor, FirstFactorMethod, Purpose, Role
 from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
 
@@ -30,6 +32,10 @@ class LoginFacts:
     held_factors: int  # active or suspended
     was_enrolled: bool  # had a factor once
     is_device_trusted: bool  # it brought a token that holds
+    resumed_at: dt.datetime | None = None
+    paused: EarlierPolicy | None = None
+    earlier: Sequence[EarlierPolicy] = ()
+    individually_required_since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,11 @@ def enforcement_for(policy: Policy, facts: LoginFacts, now: dt.datetime) -> Enfo
             was_satisfied=facts.was_enrolled,
             subject_since=facts.subject_since,
             required_since=facts.required_since,
+            resumed_at=facts.resumed_at,
+            paused=facts.paused,
+            earlier=facts.earlier,
             is_individually_required=facts.is_individually_required,
+            individually_required_since=facts.individually_required_since,
             exempt_until=facts.exempt_until,
             extended_until=facts.extended_until,
             must_enrol_since=facts.must_enrol_since,

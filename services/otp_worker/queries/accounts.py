@@ -10,6 +10,7 @@ from services.otp_worker.domain.sending import Budget
 from services.otp_worker.domain.tally import Tally
 from services.otp_worker.domain.throttle import Throttle
 from shared.contracts.policy import Policy
+from shared.contracts.requirement import COVERED, EARLIER
 from shared.contracts.types import Contact, Role
 from shared.db.connection import Connection, Record
 
@@ -26,8 +27,8 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                CASE WHEN f.former_email_until > f.tenant_now THEN f.former_email END AS former_email,
                f.phone_sealed, f.phone_masked, f.phone_digest, f.locale, f.time_zone,
                greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
-               f.policy_version, f.policy, f.required_since, f.is_individually_required, f.exempt_until,
-               f.extended_until, f.must_enrol_since,
+               f.policy_version, f.policy, f.covered, f.earlier_policies, f.is_individually_required,
+               f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since,
                t.name AS tenant_name, t.settings AS tenant_settings,
                a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
                a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
@@ -141,8 +142,10 @@ def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Ac
         is_active=row["is_active"],
         subject_since=row["subject_since"],
         requirement=Requirement(
-            required_since=row["required_since"],
+            covered=COVERED.validate_python(row["covered"]) if row["covered"] is not None else None,
+            earlier=EARLIER.validate_python(row["earlier_policies"] or ()),
             is_individually_required=row["is_individually_required"],
+            individually_required_since=row["individually_required_since"],
             exempt_until=row["exempt_until"],
             extended_until=row["extended_until"],
             must_enrol_since=row["must_enrol_since"],

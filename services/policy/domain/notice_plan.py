@@ -6,8 +6,7 @@ from types import MappingProxyType
 
 from services.policy.domain.standing import Standing
 from services.policy.domain.timer import Timer
-from shared.contracts.commands import LockOutAccount, RemindOfEnforcement
-from shared.contracts.policy import AfterGrace
+from shared.contracts.commands import LockOutAccount, RemindOfEnforcement, ReviewEnforcement
 from shared.contracts.types import EnforcementState
 from shared.rules.enforcement import Enforcement
 
@@ -39,12 +38,39 @@ def needs_start_notice(standing: Standing, enforcement: Enforcement) -> bool:
 
 
 def enforcement_timers(standing: Standing, enforcement: Enforcement, now: dt.datetime) -> list[Timer]:
-    """Reminders that are still to come, and the lock where one follows. Each looks again when its time has come."""
+    """What time will change for the account: reminders that are still to come, the lock where one follows, the end of
+    an exemption. Each looks again when its time has come.
+    """
     account_id = standing.account.account_id
-    deadline = enforcement.deadline
-    if deadline is None or enforcement.state not in (EnforcementState.GRACE, EnforcementState.LOCKED_OUT):
+    match enforcement.state:
+        case EnforcementState.NOT_REQUIRED | EnforcementState.SATISFIED:
+            return []
+        case EnforcementState.EXEMPT:
+            return _review(account_id, enforcement.exempt_until)
+        case EnforcementState.GRACE:
+            return [*_reminders(account_id, enforcement.deadline, now), *_lock(account_id, enforcement.locks_at)]
+        case EnforcementState.MUST_ENROL:
+            return _lock(account_id, enforcement.locks_at)
+        case EnforcementState.LOCKED_OUT:
+            return _lock(account_id, enforcement.deadline)
+
+
+def _review(account_id: str, at: dt.datetime | None) -> list[Timer]:
+    if at is None:
         return []
-    timers = [
+    return [Timer(command=ReviewEnforcement(), account_id=account_id, subject=f"{account_id}/exempt", at=at)]
+
+
+def _lock(account_id: str, at: dt.datetime | None) -> list[Timer]:
+    if at is None:
+        return []
+    return [Timer(command=LockOutAccount(deadline=at), account_id=account_id, subject=account_id, at=at)]
+
+
+def _reminders(account_id: str, deadline: dt.datetime | None, now: dt.datetime) -> list[Timer]:
+    if deadline is None:
+        return []
+    return [
         Timer(
             command=RemindOfEnforcement(stage=stage, deadline=deadline),
             account_id=account_id,
@@ -54,15 +80,11 @@ def enforcement_timers(standing: Standing, enforcement: Enforcement, now: dt.dat
         for stage, before in STAGES.items()
         if now < deadline - before and not _is_too_close(stage, deadline - before, now)
     ]
-    if standing.policy.follows_grace is AfterGrace.LOCK_OUT:
-        lock = LockOutAccount(deadline=deadline)
-        timers.append(Timer(command=lock, account_id=account_id, subject=account_id, at=deadline))
-    return timers
 
 
 def enforcement_subjects(account_id: str) -> list[str]:
     """The subjects of all timers of `enforcement_timers`, to cancel them by."""
-    return [account_id, *(f"{account_id}/{stage}" for stage in STAGES)]
+    return [account_id, f"{account_id}/exempt", *(f"{account_id}/{stage}" for stage in STAGES)]
 
 
 def _is_too_close(stage: str, at: dt.datetime, now: dt.datetime) -> bool:

@@ -90,6 +90,7 @@ class Granted:
     """What was asked of, or granted to, one account alone."""
 
     is_required: bool = False
+    required_since: dt.datetime | None = None
     exempt_until: dt.datetime | None = None
     extended_until: dt.datetime | None = None
     must_enrol_since: dt.datetime | None = None
@@ -166,11 +167,10 @@ def header() -> str:
 
 def lines(accounts: Accounts, stored: StoredPolicy, wanted: EnforcementState | None, now: dt.datetime) -> list[str]:
     """A line for each account that stands as wanted."""
-    since = {role: covered.since for role, covered in stored.requirements.items()}
     written = []
     for each in accounts.known:
         usage = accounts.usage.get(each.account_id, _NEVER_ENROLLED)
-        facts = _facts(each, accounts.granted.get(each.account_id, _NOTHING), usage, since.get(each.role))
+        facts = _facts(each, accounts.granted.get(each.account_id, _NOTHING), usage, stored)
         enforcement = enforcement_of(stored.policy, facts, now)
         if wanted in (None, enforcement.state):
             written.append(_line(each, usage, enforcement))
@@ -181,8 +181,9 @@ _NEVER_ENROLLED = Usage()
 _NOTHING = Granted()
 
 
-def _facts(known: Known, granted: Granted, usage: Usage, required_since: dt.datetime | None) -> EnforcementFacts:
+def _facts(known: Known, granted: Granted, usage: Usage, stored: StoredPolicy) -> EnforcementFacts:
     """The account as the shared rule sees it."""
+    covered = stored.requirements.get(known.role)
     return EnforcementFacts(
         role=known.role,
         is_active=known.is_active,
@@ -190,8 +191,12 @@ def _facts(known: Known, granted: Granted, usage: Usage, required_since: dt.date
         held_factors=usage.active_factors + usage.suspended_factors,
         was_satisfied=usage.first_enrolled_at is not None,
         subject_since=known.subject_since,
-        required_since=required_since,
+        required_since=covered.since if covered is not None else None,
+        resumed_at=covered.resumed_at if covered is not None else None,
+        paused=covered.paused if covered is not None else None,
+        earlier=stored.earlier,
         is_individually_required=granted.is_required,
+        individually_required_since=granted.required_since,
         exempt_until=granted.exempt_until,
         extended_until=granted.extended_until,
         must_enrol_since=granted.must_enrol_since,

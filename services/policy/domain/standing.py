@@ -1,10 +1,12 @@
 """Everything that policy decides about one account by."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.policy.domain.account import Account
+from services.policy.domain.requirement import StoredPolicy
 from shared.contracts.policy import Policy
+from shared.contracts.requirement import Covered, EarlierPolicy
 from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
 
 
@@ -16,8 +18,10 @@ class Standing:
 
     account: Account
     policy: Policy = Policy()
-    required_since: dt.datetime | None = None
+    covered: Covered | None = None  # the account's role, by the policy
+    earlier: tuple[EarlierPolicy, ...] = ()
     is_individually_required: bool = False
+    individually_required_since: dt.datetime | None = None
     exempt_until: dt.datetime | None = None
     extended_until: dt.datetime | None = None
     must_enrol_since: dt.datetime | None = None
@@ -31,7 +35,7 @@ class Standing:
     @property
     def facts(self) -> EnforcementFacts:
         """The account as the shared rule sees it."""
-        account = self.account
+        account, covered = self.account, self.covered
         return EnforcementFacts(
             role=account.role,
             is_active=account.is_active,
@@ -39,12 +43,21 @@ class Standing:
             held_factors=self.held_factors,
             was_satisfied=self.was_satisfied,
             subject_since=account.subject_since,
-            required_since=self.required_since,
+            required_since=covered.since if covered is not None else None,
+            resumed_at=covered.resumed_at if covered is not None else None,
+            paused=covered.paused if covered is not None else None,
+            earlier=self.earlier,
             is_individually_required=self.is_individually_required,
+            individually_required_since=self.individually_required_since,
             exempt_until=self.exempt_until,
             extended_until=self.extended_until,
             must_enrol_since=self.must_enrol_since,
         )
+
+    def under(self, stored: StoredPolicy) -> "Standing":
+        """The same account under another policy of its tenant."""
+        covered = stored.requirements.get(self.account.role)
+        return replace(self, policy=stored.policy, covered=covered, earlier=stored.earlier)
 
     def enforcement_at(self, now: dt.datetime) -> Enforcement:
         """Where the account stands at ``now`` (tenant time)."""

@@ -49,7 +49,7 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing) -> No
     if known is None or changed:
         case.say(_upserted(known, after, changed, case))
     if before is None or enforcement != before.enforcement_at(case.now):
-        await give_notice(case.cause, case.uow, case.deps, [after], case.now)
+        await give_notice(case.cause, case.uow, case.deps, [after], case.now, reason="account_changed")
     if after.account.is_sso or not after.account.is_active:
         await cancel_open_recovery(case, after, "sso" if after.account.is_sso else "account_inactive")
     if is_address_changed(known, after.account):

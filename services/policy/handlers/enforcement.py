@@ -44,7 +44,7 @@ async def lock_out_account(message: Envelope[LockOutAccount], uow: UnitOfWork, d
     if standing is None:
         return Done()
     enforcement = standing.enforcement_at(case.now)
-    if enforcement.state is EnforcementState.GRACE:
+    if enforcement.locks_at is not None:
         await arm_timers(case.conn, message, enforcement_timers(standing, enforcement, case.now))
     elif enforcement.state is EnforcementState.LOCKED_OUT and enforcement.deadline is not None:
         await _announce_lock(case, standing, enforcement.deadline)

@@ -7,6 +7,7 @@ from services.policy.announcements import SOURCE, by_the_cheapest, start_notices
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_subjects, enforcement_timers, needs_start_notice
 from services.policy.domain.standing import Standing
+from services.policy.handlers.case import open_case
 from services.policy.queries.accounts import account_ids_after
 from services.policy.queries.clocks import hold_clock
 from services.policy.queries.enforcements import forget_announcements, record_announcements
@@ -15,8 +16,8 @@ from services.policy.queries.standings import read_standings
 from services.policy.queries.tenants import read_letterhead
 from services.policy.queries.timers import arm_timers, cancel_timers
 from shared.contracts import events
-from shared.contracts.commands import AnnounceRequirement
-from shared.contracts.envelope import Envelope, Message
+from shared.contracts.commands import AnnounceRequirement, ReviewEnforcement
+from shared.contracts.envelope import Envelope, Event, Message
 from shared.contracts.types import EnforcementState
 from shared.messaging.outcome import Done, Outcome
 from shared.messaging.unit_of_work import UnitOfWork
@@ -24,7 +25,9 @@ from shared.rules.enforcement import Enforcement
 
 PAGE = 500  # accounts a transaction
 
-_NOTHING_TO_ENROL = (EnforcementState.NOT_REQUIRED, EnforcementState.EXEMPT, EnforcementState.SATISFIED)
+_RELIEVED = (EnforcementState.NOT_REQUIRED, EnforcementState.EXEMPT)
+_NOTHING_TO_ENROL = (*_RELIEVED, EnforcementState.SATISFIED)
+_OPENED = (*_RELIEVED, EnforcementState.GRACE, EnforcementState.MUST_ENROL)
 
 Judged = list[tuple[Standing, Enforcement]]
 
@@ -36,19 +39,40 @@ async def announce_requirement(message: Envelope[AnnounceRequirement], uow: Unit
     if stored.version != message.data.policy_version:
         return Done()
     ids = await account_ids_after(uow.conn, message.tenant_id, message.data.after, limit=PAGE)
-    await give_notice(message, uow, deps, await read_standings(uow.conn, message.tenant_id, ids), now)
+    standings = await read_standings(uow.conn, message.tenant_id, ids)
+    await give_notice(message, uow, deps, standings, now, reason="policy_changed")
     if len(ids) == PAGE:
         rest = AnnounceRequirement(policy_version=stored.version, after=ids[-1])
         uow.publish(message.follow(rest, source=SOURCE, at=now))
     return Done()
 
 
+async def review_enforcement(message: Envelope[ReviewEnforcement], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """An exemption may be over: whoever has to enrol now, hears by when."""
+    case = await open_case(message, uow, deps)
+    standing = await case.standing()
+    if standing is not None:
+        await give_notice(message, uow, deps, [standing], case.now, reason="exemption_over")
+    return Done()
+
+
 async def give_notice(
-    message: Envelope[Message], uow: UnitOfWork, deps: Deps, standings: Sequence[Standing], now: dt.datetime
+    message: Envelope[Message],
+    uow: UnitOfWork,
+    deps: Deps,
+    standings: Sequence[Standing],
+    now: dt.datetime,
+    *,
+    reason: str,
+    is_told: bool = False,
 ) -> None:
-    """Bring notices and timers of these accounts in line with where they stand. Said again, it changes nothing."""
+    """Bring notices and timers of these accounts in line with where they stand. Said again, it changes nothing.
+
+    ``is_told``: the change itself was told already, and its notice says all that one of the start would say.
+    """
     judged = [(standing, standing.enforcement_at(now)) for standing in standings]
     await _arm(message, uow, judged, now)
+    _release(message, uow, judged, now, reason=reason, is_told=is_told)
     free = [each.account.account_id for each, enforcement in judged if enforcement.state in _NOTHING_TO_ENROL]
     if free:
         await forget_announcements(uow.conn, message.tenant_id, free)
@@ -56,7 +80,24 @@ async def give_notice(
     if told:
         deadlines = [(each.account.account_id, enforcement.deadline) for each, enforcement in told]
         await record_announcements(uow.conn, message.tenant_id, deadlines, now)
-        await _announce(message, uow, deps, told, now)
+        await _announce(message, uow, deps, told, now, is_told=is_told)
+
+
+def _release(
+    message: Envelope[Message], uow: UnitOfWork, judged: Judged, now: dt.datetime, *, reason: str, is_told: bool
+) -> None:
+    """Say whose lock has ended and, unless it was said, of whom nothing is asked any more. Enrolling says it itself."""
+    for standing, enforcement in judged:
+        said: Event
+        if standing.locked_out_at is not None and enforcement.state in _OPENED:
+            said = events.EnforcementUnlocked(until=enforcement.deadline, reason=reason)
+        elif standing.announced_at is not None and enforcement.state in _RELIEVED and not is_told:
+            said = events.EnforcementChanged(
+                state=enforcement.state, exempt_until=enforcement.exempt_until, reason=reason
+            )
+        else:
+            continue
+        uow.publish(message.follow(said, source=SOURCE, at=now, account_id=standing.account.account_id))
 
 
 async def _arm(message: Envelope[Message], uow: UnitOfWork, judged: Judged, now: dt.datetime) -> None:
@@ -66,11 +107,13 @@ async def _arm(message: Envelope[Message], uow: UnitOfWork, judged: Judged, now:
     await arm_timers(uow.conn, message, timers)
 
 
-async def _announce(message: Envelope[Message], uow: UnitOfWork, deps: Deps, told: Judged, now: dt.datetime) -> None:
+async def _announce(
+    message: Envelope[Message], uow: UnitOfWork, deps: Deps, told: Judged, now: dt.datetime, *, is_told: bool
+) -> None:
     letterhead = await read_letterhead(uow.conn, message.tenant_id)
     for standing, enforcement in told:
         said: list[Message] = [events.EnforcementStarted(deadline=enforcement.deadline)]
-        if enforcement.deadline is not None:
+        if enforcement.deadline is not None and not is_told:
             to = by_the_cheapest(
                 standing.account, now=now, tenant_name=letterhead.name, tenant_colour=letterhead.colour
             )

@@ -85,6 +85,33 @@ async def admin_ids(conn: Connection, tenant_id: UUID, *, limit: int) -> list[st
     return [row["account_id"] for row in rows]
 
 
+async def has_active_admin(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether there is anybody who could be locked out of the helpdesk's administration."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM policy.accounts WHERE tenant_id = $1 AND role = 'admin' AND is_active)", tenant_id
+    )
+    return found
+
+
+async def admins_at_ease(conn: Connection, tenant_id: UUID, now: dt.datetime, *, limit: int) -> list[str]:
+    """Active admins of whom a requirement asks nothing new: with a factor, through SSO, or exempt at ``now``."""
+    rows = await conn.fetch(
+        """
+        SELECT a.account_id
+          FROM policy.accounts AS a
+          LEFT JOIN policy.enforcements AS e ON e.tenant_id = a.tenant_id AND e.account_id = a.account_id
+          LEFT JOIN otp.account_facts AS f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id
+         WHERE a.tenant_id = $1 AND a.role = 'admin' AND a.is_active
+           AND (a.is_sso OR $2 < e.exempt_until OR f.held_factors > 0)
+         ORDER BY a.account_id LIMIT $3
+        """,
+        tenant_id,
+        now,
+        limit,
+    )
+    return [row["account_id"] for row in rows]
+
+
 async def record_password_change(conn: Connection, tenant_id: UUID, account_id: str, changed_at: dt.datetime) -> bool:
     """Remember the newest change; whether this was one. It never goes back, in whatever order the news arrives."""
     status = await conn.execute(

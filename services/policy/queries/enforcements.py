@@ -4,20 +4,22 @@ import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
+from services.policy.domain.individual import Individual
 from shared.db.connection import Connection
 
 
 async def record_announcements(
     conn: Connection, tenant_id: UUID, told: Sequence[tuple[str, dt.datetime | None]], now: dt.datetime
 ) -> None:
-    """These accounts were told of the requirement and of these deadlines."""
+    """These accounts were told of the requirement and of these deadlines: whoever was locked out is not any more."""
     await conn.execute(
         """
         INSERT INTO policy.enforcements AS e (tenant_id, account_id, announced_at, announced_deadline)
         SELECT $1, t.account_id, $4, t.deadline
           FROM unnest($2::text[], $3::timestamptz[]) AS t (account_id, deadline) ORDER BY t.account_id
             ON CONFLICT (tenant_id, account_id) DO UPDATE
-           SET announced_at = excluded.announced_at, announced_deadline = excluded.announced_deadline
+           SET announced_at = excluded.announced_at, announced_deadline = excluded.announced_deadline,
+               locked_out_at = NULL
         """,
         tenant_id,
         [account_id for account_id, _ in told],
@@ -71,6 +73,26 @@ async def extend(conn: Connection, tenant_id: UUID, account_id: str, until: dt.d
         account_id,
         until,
         now,
+    )
+
+
+async def store_individual(conn: Connection, tenant_id: UUID, account_id: str, individual: Individual) -> None:
+    """What is asked of or granted to this account alone."""
+    await conn.execute(
+        """
+        INSERT INTO policy.enforcements AS e
+               (tenant_id, account_id, is_required, required_since, exempt_until, extended_until)
+        VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET is_required = excluded.is_required, required_since = excluded.required_since,
+               exempt_until = excluded.exempt_until, extended_until = excluded.extended_until
+        """,
+        tenant_id,
+        account_id,
+        individual.is_required,
+        individual.required_since,
+        individual.exempt_until,
+        individual.extended_until,
     )
 
 

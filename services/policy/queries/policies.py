@@ -1,10 +1,10 @@
 """Tenants' policies."""
 
-import datetime as dt
 from uuid import UUID
 
-from services.policy.domain.requirement import Covered, StoredPolicy
+from services.policy.domain.requirement import StoredPolicy
 from shared.contracts.policy import Policy
+from shared.contracts.requirement import COVERED, EARLIER
 from shared.contracts.types import Role
 from shared.db.connection import Connection, Record
 
@@ -12,7 +12,7 @@ from shared.db.connection import Connection, Record
 async def read_policy(conn: Connection, tenant_id: UUID) -> StoredPolicy:
     """The tenant's policy, or the default."""
     row = await conn.fetchrow(
-        "SELECT version, policy, requirements, updated_at FROM policy.policies WHERE tenant_id = $1", tenant_id
+        "SELECT version, policy, requirements, earlier, updated_at FROM policy.policies WHERE tenant_id = $1", tenant_id
     )
     return _policy(row) if row else StoredPolicy()
 
@@ -27,33 +27,26 @@ async def store_policy(conn: Connection, tenant_id: UUID, stored: StoredPolicy) 
     """Put a version in the place of the one before."""
     await conn.execute(
         """
-        INSERT INTO policy.policies (tenant_id, version, policy, requirements, updated_at) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO policy.policies (tenant_id, version, policy, requirements, earlier, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (tenant_id) DO UPDATE
            SET version = excluded.version, policy = excluded.policy, requirements = excluded.requirements,
-               updated_at = excluded.updated_at
+               earlier = excluded.earlier, updated_at = excluded.updated_at
         """,
         tenant_id,
         stored.version,
         stored.policy.model_dump(mode="json"),
-        {role.value: _document(covered) for role, covered in stored.requirements.items()},
+        {role.value: COVERED.dump_python(covered, mode="json") for role, covered in stored.requirements.items()},
+        EARLIER.dump_python(stored.earlier, mode="json"),
         stored.updated_at,
     )
-
-
-def _document(covered: Covered) -> dict[str, str]:
-    document = {"since": covered.since.isoformat()}
-    return document if covered.until is None else document | {"until": covered.until.isoformat()}
 
 
 def _policy(row: Record) -> StoredPolicy:
     return StoredPolicy(
         version=row["version"],
         policy=Policy.model_validate(row["policy"]),
-        requirements={Role(role): _covered(document) for role, document in row["requirements"].items()},
+        requirements={Role(role): COVERED.validate_python(each) for role, each in row["requirements"].items()},
+        earlier=EARLIER.validate_python(row["earlier"]),
         updated_at=row["updated_at"],
     )
-
-
-def _covered(document: dict[str, str]) -> Covered:
-    until = document.get("until")
-    return Covered(dt.datetime.fromisoformat(document["since"]), dt.datetime.fromisoformat(until) if until else None)

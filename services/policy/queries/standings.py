@@ -6,6 +6,7 @@ from uuid import UUID
 from services.policy.domain.account import Account
 from services.policy.domain.standing import Standing
 from shared.contracts.policy import Policy
+from shared.contracts.requirement import COVERED, EARLIER, EarlierPolicy
 from shared.contracts.types import Channel, Contact, Role
 from shared.db.connection import Connection, Record
 
@@ -24,9 +25,9 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                a.email_proved_at, a.email_changed_at, a.former_email, a.former_email_until, a.phone_sealed,
                a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.is_sso, a.is_active, a.version,
                a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
-               p.policy, (p.requirements -> a.role ->> 'since')::timestamptz AS required_since,
-               coalesce(e.is_required, false) AS is_required, e.exempt_until, e.extended_until, e.must_enrol_since,
-               e.announced_at, e.announced_deadline, e.locked_out_at,
+               p.policy, p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
+               coalesce(e.is_required, false) AS is_required, e.required_since, e.exempt_until, e.extended_until,
+               e.must_enrol_since, e.announced_at, e.announced_deadline, e.locked_out_at,
                f.first_enrolled_at IS NOT NULL AS was_satisfied, coalesce(f.held_factors, 0) AS held_factors,
                coalesce(f.has_email_factor, false) AS has_email_factor
           FROM policy.accounts AS a
@@ -41,7 +42,8 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
     )
     stored = rows[0]["policy"] if rows else None  # the same in every row
     policy = Policy.model_validate(stored) if stored is not None else Policy()
-    return [_standing(row, policy) for row in rows]
+    earlier = EARLIER.validate_python(rows[0]["earlier_policies"] or ()) if rows else ()
+    return [_standing(row, policy, earlier) for row in rows]
 
 
 async def read_factor_contacts(conn: Connection, tenant_id: UUID, account_id: str) -> list[tuple[Channel, Contact]]:
@@ -58,12 +60,15 @@ async def read_factor_contacts(conn: Connection, tenant_id: UUID, account_id: st
     return [(Channel(row["channel"]), _known_contact(row, "contact")) for row in rows]
 
 
-def _standing(row: Record, policy: Policy) -> Standing:
+def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...]) -> Standing:
+    covered = COVERED.validate_python(row["covered"]) if row["covered"] is not None else None
     return Standing(
         account=_account(row),
         policy=policy,
-        required_since=row["required_since"],
+        covered=covered,
+        earlier=earlier,
         is_individually_required=row["is_required"],
+        individually_required_since=row["required_since"],
         exempt_until=row["exempt_until"],
         extended_until=row["extended_until"],
         must_enrol_since=row["must_enrol_since"],

@@ -41,7 +41,7 @@ async def read_granted(conn: Connection, tenant_id: UUID, account_ids: Sequence[
     """What was asked of or granted to these accounts alone, by account; nothing is the rule."""
     rows = await conn.fetch(
         """
-        SELECT account_id, is_required, exempt_until, extended_until, must_enrol_since
+        SELECT account_id, is_required, required_since, exempt_until, extended_until, must_enrol_since
           FROM policy.enforcements
          WHERE tenant_id = $1 AND account_id = ANY ($2::text[])
            AND (is_required OR coalesce(exempt_until, extended_until, must_enrol_since) IS NOT NULL)
@@ -52,6 +52,7 @@ async def read_granted(conn: Connection, tenant_id: UUID, account_ids: Sequence[
     return {
         row["account_id"]: Granted(
             is_required=row["is_required"],
+            required_since=row["required_since"],
             exempt_until=row["exempt_until"],
             extended_until=row["extended_until"],
             must_enrol_since=row["must_enrol_since"],

@@ -4,15 +4,20 @@ import pytest
 
 from services.cli.demo.helpdesk import Helpdesk
 from tests.support.backend import (
+    DAY,
+    MINUTE,
     STEP,
     add_app,
     app_of,
     challenge_of,
+    happened,
+    instant,
     path_of,
     put,
     require,
     start,
     status,
+    told,
 )
 from tests.support.people import open_world
 from tests.support.stack import Stack
@@ -64,6 +69,43 @@ async def test_row_22_everybody_or_a_role_must_have_a_second_factor(stack: Stack
         assert (await status(helpdesk, "agent"))["enforcement"]["state"] == "satisfied"
         await require(helpdesk, required={"scope": "nobody"})
         assert set((await states(helpdesk)).values()) == {"not_required"}
+
+
+async def test_row_22_one_account_is_required_or_exempt_by_an_admin(stack: Stack) -> None:
+    """Whom the policy does not mean, or who cannot just now: an admin's word, with a reason, until it is taken back."""
+    async with open_world(stack) as world:
+        helpdesk, path = world.helpdesk, path_of("ann", "enforcement")
+        await put(helpdesk, "root", "admin")
+        await put(helpdesk, "ann")
+        by_root = {"actor": "root", "reason": "Sees the payroll"}
+        await helpdesk.call("PUT", path, {"required": True, **by_root})
+        assert (await helpdesk.login("ann"))["decision"] == "enrol_optional"
+        assert await told(helpdesk, "ann", "enforcement_changed")
+        [entry] = await happened(helpdesk, "ann", "enforcement.changed")
+        assert (entry["actor"], entry["data"]["reason"]) == ("admin:root", "Sees the payroll")
+
+        until = helpdesk.now + 30 * DAY
+        await helpdesk.call("PUT", path, {"exempt_until": until.isoformat(), **by_root})
+        await helpdesk.move_clock(20 * DAY)
+        assert (await helpdesk.login("ann"))["decision"] == "allow"
+        await helpdesk.move_clock(10 * DAY + MINUTE)
+        login = await helpdesk.login("ann")
+        assert (login["decision"], instant(login["deadline"])) == ("enrol_optional", until + DAY)
+        assert await told(helpdesk, "ann", "enforcement_started")
+        await helpdesk.move_clock(DAY)
+        assert (await helpdesk.login("ann"))["decision"] == "locked_out"
+        await helpdesk.call("DELETE", f"{path}?actor=root&reason=Moved")
+        assert (await helpdesk.login("ann"))["decision"] == "allow"
+
+
+async def test_row_22_the_last_admins_are_not_locked_out_by_mistake(stack: Stack) -> None:
+    """The policy that nobody could take back is refused, unless it is meant."""
+    async with open_world(stack) as world:
+        helpdesk, policy = world.helpdesk, {"required": {"scope": "all"}, "grace_days": 7}
+        await put(helpdesk, "root", "admin")
+        await helpdesk.refused("PUT", "/v1/policy", policy, "would_lock_out_admins")
+        await add_app(helpdesk, "root")
+        await helpdesk.call("PUT", "/v1/policy", policy)
 
 
 async def test_row_23_without_grace_the_next_login_enrols_and_the_enrolment_is_its_proof(stack: Stack) -> None:

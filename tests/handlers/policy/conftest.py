@@ -163,8 +163,8 @@ class Service:
         return AccountView.model_validate(await self.ask(change, account_id))
 
     async def require(self, policy: Policy = EVERYBODY) -> None:
-        """Set the policy and let it be announced."""
-        await self.ask(PutPolicy(policy=policy), None)
+        """Set the policy and let it be announced, whatever becomes of the admins."""
+        await self.ask(PutPolicy(policy=policy, is_forced=True), None)
         await self.run()
 
     async def enrol(

@@ -49,6 +49,8 @@ OPTIONAL: Mapping[str, object] = {
     "trusted_until": AT,
     "attempts": 6,
     "has_key": True,
+    "deadline": AT,
+    "exempt_until": AT,
 }
 
 every_text = pytest.mark.parametrize("notification", list(Notification))

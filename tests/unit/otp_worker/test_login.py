@@ -37,6 +37,7 @@ LATE = dataclasses.replace(NEW, required_since=NOW - 8 * DAY)
 RESET = dataclasses.replace(NEW, was_enrolled=True, must_enrol_since=NOW - DAY)
 EXEMPT = dataclasses.replace(LATE, exempt_until=NOW + DAY)
 EXTENDED = dataclasses.replace(LATE, extended_until=NOW + DAY)
+REQUIRED = dataclasses.replace(NEW, is_individually_required=True, individually_required_since=NOW - DAY)
 CLOSED = dataclasses.replace(TRUSTED, is_active=False)
 
 FREE = Policy()
@@ -81,7 +82,7 @@ SSO = FirstFactor(method=FirstFactorMethod.SSO, idp="okta")
         (AGENTS, RESET, PASSWORD, Decision.ENROL, "must_enrol"),
         (AGENTS, dataclasses.replace(RESET, is_device_trusted=True), PASSWORD, Decision.ENROL, "must_enrol"),
         # one account (row 22)
-        (FREE, dataclasses.replace(NEW, is_individually_required=True), PASSWORD, Decision.ENROL_OPTIONAL, "grace"),
+        (FREE, REQUIRED, PASSWORD, Decision.ENROL_OPTIONAL, "grace"),
         # SSO (row 27)
         (AT_ONCE, NEW, SSO, Decision.ALLOW, "sso"),
         (AGENTS, ENROLLED, SSO, Decision.ALLOW, "sso"),

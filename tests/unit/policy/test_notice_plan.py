@@ -9,6 +9,7 @@ from services.policy.domain.account import Account
 from services.policy.domain.notice_plan import enforcement_subjects, enforcement_timers, needs_start_notice
 from services.policy.domain.standing import Standing
 from shared.contracts.policy import Policy, Requirement, Scope
+from shared.contracts.requirement import Covered
 from shared.rules.enforcement import Enforcement
 
 NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
@@ -16,7 +17,7 @@ DAY = dt.timedelta(days=1)
 ANN = Standing(
     account=Account(account_id="ann", created_at=NOW),
     policy=Policy(required=Requirement(scope=Scope.ALL)),
-    required_since=NOW,
+    covered=Covered(NOW),
 )
 
 
@@ -82,4 +83,4 @@ def test_the_start_is_told_once_for_each_deadline() -> None:
     later = replace(told, policy=told.policy.model_copy(update={"grace_days": 9}))
     assert needs_start_notice(later, later.enforcement_at(NOW))
     assert not needs_start_notice(ANN, ANN.enforcement_at(NOW + 8 * DAY))
-    assert ANN.enforcement_at(NOW) == Enforcement(ANN.enforcement_at(NOW).state, deadline)
+    assert ANN.enforcement_at(NOW) == Enforcement(ANN.enforcement_at(NOW).state, deadline, locks_at=deadline)

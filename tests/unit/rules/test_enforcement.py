@@ -29,6 +29,11 @@ AGENT = EnforcementFacts(
 )
 
 
+def grace(deadline: dt.datetime) -> Enforcement:
+    """Grace that ends with a lock."""
+    return Enforcement(EnforcementState.GRACE, deadline, locks_at=deadline)
+
+
 def state_of(policy: Policy, facts: EnforcementFacts, now: dt.datetime) -> EnforcementState:
     """Only the state: most rows of the tables here have no deadline."""
     return enforcement_of(policy, facts, now).state
@@ -50,8 +55,8 @@ def test_whom_no_requirement_covers_is_left_alone(policy: Policy, facts: Enforce
 
 def test_one_account_can_be_required_alone() -> None:
     """An admin may ask one person for a second factor while the policy asks nobody."""
-    required = replace(AGENT, is_individually_required=True, required_since=None, subject_since=START)
-    assert state_of(Policy(), required, START) is EnforcementState.GRACE
+    required = replace(AGENT, is_individually_required=True, individually_required_since=START, required_since=None)
+    assert enforcement_of(Policy(), required, START).deadline == START + 7 * DAY
 
 
 def test_a_role_in_scope_is_covered() -> None:
@@ -60,12 +65,23 @@ def test_a_role_in_scope_is_covered() -> None:
     assert state_of(policy, AGENT, START) is EnforcementState.GRACE
 
 
-def test_an_exemption_holds_until_its_instant_and_not_at_it() -> None:
-    """Half-open: an exemption that would hold one instant longer could be granted twice in a row without a gap."""
+def test_the_earlier_of_two_requirements_counts() -> None:
+    """Whom the policy has asked for long, gets no new week by being asked alone; nor the other way round."""
+    lately = replace(AGENT, is_individually_required=True, individually_required_since=START + 20 * DAY)
+    assert state_of(SEVEN_DAYS, lately, START + 21 * DAY) is EnforcementState.LOCKED_OUT
+    first = replace(lately, individually_required_since=START - 20 * DAY)
+    assert enforcement_of(SEVEN_DAYS, first, START).deadline == START - 13 * DAY
+
+
+def test_an_exemption_holds_until_its_instant_and_leaves_a_day() -> None:
+    """Half-open; and who comes back from leave is told by when to enrol, not locked out on the doorstep."""
     facts = replace(AGENT, exempt_until=START + 20 * DAY)
     before = enforcement_of(SEVEN_DAYS, facts, START + 20 * DAY - TICK)
     assert before == Enforcement(EnforcementState.EXEMPT, exempt_until=START + 20 * DAY)
-    assert state_of(SEVEN_DAYS, facts, START + 20 * DAY) is EnforcementState.LOCKED_OUT
+    after = enforcement_of(SEVEN_DAYS, facts, START + 20 * DAY)
+    assert after == grace(START + 21 * DAY)
+    assert state_of(SEVEN_DAYS, facts, START + 21 * DAY) is EnforcementState.LOCKED_OUT
+    assert state_of(AT_ONCE, facts, START + 20 * DAY) is EnforcementState.MUST_ENROL
 
 
 def test_an_active_factor_satisfies_even_after_the_deadline() -> None:
@@ -76,8 +92,8 @@ def test_an_active_factor_satisfies_even_after_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("policy", "now", "expected"),
     [
-        (SEVEN_DAYS, START, Enforcement(EnforcementState.GRACE, START + 7 * DAY)),
-        (SEVEN_DAYS, START + 7 * DAY - TICK, Enforcement(EnforcementState.GRACE, START + 7 * DAY)),
+        (SEVEN_DAYS, START, grace(START + 7 * DAY)),
+        (SEVEN_DAYS, START + 7 * DAY - TICK, grace(START + 7 * DAY)),
         (SEVEN_DAYS, START + 7 * DAY, Enforcement(EnforcementState.LOCKED_OUT, START + 7 * DAY)),
         (BY_DATE, START + 30 * DAY - TICK, Enforcement(EnforcementState.GRACE, START + 30 * DAY)),
         (BY_DATE, START + 30 * DAY, Enforcement(EnforcementState.MUST_ENROL)),
@@ -114,9 +130,7 @@ def test_a_date_in_the_past_leaves_a_day() -> None:
 def test_grace_starts_when_the_account_became_subject() -> None:
     """Who joins, changes role or leaves SSO later gets the whole period."""
     newcomer = replace(AGENT, subject_since=START + 40 * DAY)
-    assert enforcement_of(SEVEN_DAYS, newcomer, START + 41 * DAY) == Enforcement(
-        EnforcementState.GRACE, START + 47 * DAY
-    )
+    assert enforcement_of(SEVEN_DAYS, newcomer, START + 41 * DAY) == grace(START + 47 * DAY)
 
 
 @pytest.mark.parametrize("changes", [{"was_satisfied": True}, {"must_enrol_since": START}])
@@ -131,7 +145,7 @@ def test_an_unlock_is_grace_until_its_instant(changes: dict[str, object]) -> Non
     """An admin's word opens the account whatever closed it, and closes again by itself."""
     facts = replace(AGENT, extended_until=START + 20 * DAY, **changes)  # type: ignore[arg-type]
     inside = enforcement_of(SEVEN_DAYS, facts, START + 20 * DAY - TICK)
-    assert inside == Enforcement(EnforcementState.GRACE, START + 20 * DAY)
+    assert (inside.state, inside.deadline) == (EnforcementState.GRACE, START + 20 * DAY)
     assert state_of(SEVEN_DAYS, facts, START + 20 * DAY) in (
         EnforcementState.LOCKED_OUT,
         EnforcementState.MUST_ENROL,

@@ -1,0 +1,76 @@
+"""What the API takes about who must have a second factor: the policy, and what holds for one account alone."""
+
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+
+from services.gateway.api.fields import ByProvenAdmin, Instant, Reason, Word
+from shared.contracts.policy import Policy
+from shared.contracts.types import AccountId, Acting, ChallengeId
+
+
+class EnforcementBody(ByProvenAdmin):
+    """What holds for this account alone: `required` of it, exempt, or with more time than the policy gives.
+
+    An omitted member stays as it is; `null` ends an exemption or an extension, with a day's notice.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"required": True, "reason": "Works with the payroll from now on"}]}
+    )
+
+    required: bool = False
+    exempt_until: Instant | None = None
+    extended_until: Instant | None = None
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _something_to_change(self) -> Self:
+        if not self.given():
+            raise ValueError("give `required`, `exempt_until` or `extended_until`")
+        return self
+
+    def given(self) -> tuple[str, ...]:
+        """The members that the body held."""
+        return tuple(name for name in ("required", "exempt_until", "extended_until") if name in self.model_fields_set)
+
+
+class EnforcementQuery(ByProvenAdmin):
+    """Why only the policy holds again."""
+
+    reason: Reason
+
+
+class PolicyFields(Policy):
+    """The whole policy."""
+
+    grace_until: Instant | None = None
+    trusted_idps: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
+
+    def policy(self) -> Policy:
+        """What is stored."""
+        return Policy.model_validate(self.model_dump(include=set(Policy.model_fields)))
+
+
+class PolicyBody(PolicyFields):
+    """The whole policy.
+
+    `immediately`: a deadline that comes nearer leaves nobody the 24 hours that it else does. `force`: save it though no
+    active admin has a factor, signs in through SSO or is exempt.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"required": {"scope": "roles", "roles": ["agent", "admin"]}, "grace_days": 7}]}
+    )
+
+    actor: AccountId | None = None
+    actor_proof: UUID | None = None
+    immediately: bool = False
+    force: bool = False
+
+    def acting(self) -> Acting | None:
+        """As commands carry it."""
+        if self.actor is None:
+            return None
+        return Acting(actor=self.actor, proof=ChallengeId(self.actor_proof) if self.actor_proof else None)

@@ -1,0 +1,100 @@
+"""Who must have a second factor, through HTTP: one account's own requirement, and policies that are refused."""
+
+import datetime as dt
+from typing import Any
+
+from tests.support.api_client import Client
+from tests.support.api_people import Clock, enrol_authenticator, good, put
+
+PASSWORD = {"method": "password"}
+DAY = dt.timedelta(days=1)
+
+
+async def put_admin(client: Client, account_id: str = "root") -> None:
+    """An admin without a factor."""
+    await put(client, account_id)
+    await good(client, "PUT", f"/v1/accounts/{account_id}", {"role": "admin"})
+
+
+async def decision(client: Client, account_id: str = "ada", **more: object) -> Any:
+    """What becomes of a login."""
+    body = {"account_id": account_id, "first_factor": PASSWORD, **more}
+    return (await good(client, "POST", "/v1/logins", body))["decision"]
+
+
+async def test_an_admin_requires_exempts_and_extends(client: Client) -> None:
+    """The login follows the admin's word in the same moment; the record names who gave it, and why."""
+    clock, path = Clock(), "/v1/accounts/ada/enforcement"
+    await put_admin(client)
+    await put(client, "ada")
+    assert await decision(client) == "allow"
+    by_root = {"actor": "root", "reason": "Payroll"}
+    await good(client, "PUT", path, {"required": True, **by_root})
+    assert await decision(client) == "enrol_optional"
+    exempt = {"exempt_until": (clock.now + 3 * DAY).isoformat(), **by_root}
+    told = await good(client, "PUT", path, exempt)
+    assert told["enforcement"]["state"] == "exempt"
+    assert await decision(client) == "allow"
+    extended = {"exempt_until": None, "extended_until": (clock.now + 20 * DAY).isoformat(), **by_root}
+    await good(client, "PUT", path, extended)
+    await clock.move(client, 8 * DAY)
+    assert await decision(client) == "enrol_optional"
+    await good(client, "DELETE", f"{path}?actor=root&reason=Moved")
+    assert await decision(client) == "allow"
+
+
+async def test_an_enforcement_that_says_nothing_is_refused(client: Client) -> None:
+    """What cannot be meant is told at once, with the field."""
+    await put(client, "ada")
+    path = "/v1/accounts/ada/enforcement"
+    assert (await client.call("PUT", path, {"reason": "?"})).status == 422
+    assert (await client.call("PUT", path, {"required": True})).status == 422
+    past = await client.call("PUT", path, {"exempt_until": "2020-01-01T00:00:00Z", "reason": "?"})
+    assert (past.status, past.code) == (422, "until_out_of_range")
+    unknown = await client.call("PUT", "/v1/accounts/nobody/enforcement", {"required": True, "reason": "?"})
+    assert (unknown.status, unknown.code) == (404, "account_not_found")
+    assert (await client.call("DELETE", path)).status == 422
+    own = await client.call("PUT", path, {"required": True, "reason": "?", "actor": "ada"})
+    assert own.code == "not_on_oneself"
+
+
+async def test_the_last_admins_are_not_locked_out_by_mistake(client: Client) -> None:
+    """Refused until one of them has a factor, or somebody means it."""
+    policy = {"required": {"scope": "all"}, "grace_days": 7}
+    await put_admin(client)
+    refused = await client.call("PUT", "/v1/policy", policy)
+    assert (refused.status, refused.code) == (409, "would_lock_out_admins")
+    await good(client, "PUT", "/v1/policy", {**policy, "force": True})
+    await good(client, "PUT", "/v1/policy", {})
+    await enrol_authenticator(client, "root")
+    await good(client, "PUT", "/v1/accounts/root", {"role": "admin"})
+    await good(client, "PUT", "/v1/policy", policy)
+
+
+async def test_a_shorter_deadline_leaves_a_day_unless_immediately(client: Client) -> None:
+    """The login decides by the same notice as the timers."""
+    clock = Clock()
+    await put(client, "ada")
+    everybody = {"required": {"scope": "all"}}
+    await good(client, "PUT", "/v1/policy", {**everybody, "grace_days": 30})
+    await clock.move(client, 10 * DAY)
+    await good(client, "PUT", "/v1/policy", {**everybody, "grace_days": 7})
+    assert await decision(client) == "enrol_optional"
+    await good(client, "PUT", "/v1/policy", {**everybody, "grace_days": 7, "immediately": True})
+    assert await decision(client) == "locked_out"
+
+
+async def test_a_password_for_the_api_is_denied_in_any_requirement(client: Client) -> None:
+    """Row 28: a password alone opens no API where a second factor is asked for, unless the tenant allows the grace."""
+    api = {"purpose": "api_password"}
+    everybody = {"required": {"scope": "all"}, "grace_days": 7}
+    await put(client, "ada")
+    assert await decision(client, **api) == "allow"
+    await good(client, "PUT", "/v1/policy", everybody)
+    denied = await good(client, "POST", "/v1/logins", {"account_id": "ada", "first_factor": PASSWORD, **api})
+    assert (denied["decision"], denied["reason"]) == ("deny", "2fa_required")
+    await good(client, "PUT", "/v1/policy", {**everybody, "api_password": "allow_in_grace"})
+    assert await decision(client, **api) == "allow"
+    await good(client, "PUT", "/v1/policy", {})
+    await enrol_authenticator(client, "ada")
+    assert await decision(client, **api) == "deny"
