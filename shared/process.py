@@ -54,7 +54,7 @@ async def open_core(settings: Settings, *, name: str, rings: Sequence[str]) -> A
         database = await stack.enter_async_context(
             Database(settings.database_url.get_secret_value(), role=role, name=name, size=settings.database_pool)
         )
-        bus: Bus = await stack.enter_async_context(_bus(settings, database, name))
+        bus: Bus = await stack.enter_async_context(open_bus(settings, database, name))
         relay, health = Relay(database, bus), Health(database, bus)
         spawn = await stack.enter_async_context(background_tasks(health.lose_part))
         spawn(relay.run())
@@ -86,7 +86,8 @@ async def _leave(bus: Bus, relay: Relay) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _bus(settings: Settings, database: Database, name: str) -> AsyncIterator[Bus]:
+async def open_bus(settings: Settings, database: Database, name: str) -> AsyncIterator[Bus]:
+    """The transport that the settings name; ``name`` is how it shows itself there."""
     match settings.bus:
         case Transport.RABBITMQ:
             async with RabbitBus([url.get_secret_value() for url in settings.amqp_urls], name=name) as rabbitmq:

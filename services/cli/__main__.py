@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from services.cli.commands import audit, broker, dead, host, tenants, trial
+from services.cli.commands import audit, broker, dead, host, moving, tenants, trial
 
 
 def application() -> typer.Typer:
@@ -21,6 +21,7 @@ def application() -> typer.Typer:
     app.command()(host.serve)
     app.command()(host.migrate)
     app.command()(host.openapi)
+    app.command("import")(moving.import_accounts)
     tenants.tenants.command("broker-user")(broker.broker_access)
     app.add_typer(tenants.tenants, name="tenants")
     app.add_typer(tenants.api_keys, name="api-keys")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from services.cli.broker_access import QueueNotMade
 from services.cli.commands.output import Status
 from services.cli.embedded.postgres import NoPostgres, ServerFailed, StateInUse
+from services.cli.moving.lines import UnreadableFile
+from services.cli.moving.questions import ServicesDown
 from services.cli.rabbitmq_management import ManagementRefused
 from services.cli.tenants import NoSuchTenant
 from services.cli.verification import BadHead
@@ -29,8 +31,10 @@ class Failure:
 def failure_of(error: Exception) -> Failure | None:
     """None: a fault of ours, whose traceback is wanted."""
     match error:
-        case ConfigurationError() | KeyRingError() | UnusablePassword() | BadHead() | NoSuchTenant():
+        case ConfigurationError() | KeyRingError() | UnusablePassword() | BadHead() | NoSuchTenant() | UnreadableFile():
             return Failure(str(error), Status.USAGE)
+        case ServicesDown():
+            return Failure(f"The services do not answer ({error}). Run it again to go on.", Status.UNAVAILABLE)
         case ManagementRefused() | QueueNotMade():
             return Failure(str(error), Status.UNAVAILABLE)
         case MigrationError() | NoPostgres() | ServerFailed() | StateInUse():

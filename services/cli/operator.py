@@ -17,9 +17,9 @@ SOURCE = "/cli"
 _POOL = 2  # connections: one command, one or two statements at a time
 
 
-def operator_database(dsn: str) -> AbstractAsyncContextManager[Database]:
+def operator_database(dsn: str, *, size: int = _POOL) -> AbstractAsyncContextManager[Database]:
     """The database as ``deskfactor_operator``."""
-    return Database(dsn, role="deskfactor_operator", name="operator", size=_POOL)
+    return Database(dsn, role="deskfactor_operator", name="operator", size=size)
 
 
 @contextlib.asynccontextmanager
@@ -38,14 +38,15 @@ async def announce(conn: Connection, tenant_id: UUID, event: Event) -> None:
         event,
         tenant_id=tenant_id,
         account_id=None,
-        actor=_actor(),
+        actor=actor(),
         source=SOURCE,
         at=await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id),
     )
     await insert_messages(conn, [outbox_row(envelope)])
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who types, as the audit log names it."""
     try:
         return f"operator:{getpass.getuser()}"
     except (KeyError, OSError):  # a container's user may have no name

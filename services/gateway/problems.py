@@ -124,6 +124,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.METHOD_NOT_ALLOWED: Kind(
             409, "The policy does not allow this method", "`methods` of the policy lists those that are allowed."
         ),
+        RefusalCode.NOT_PERMITTED: Kind(
+            403, "Not permitted", "Moving a tenant's factors in or out takes a permit of the operator."
+        ),
         RefusalCode.NO_BACKUP_CODES: Kind(409, "There are no backup codes", "Generate them first."),
         RefusalCode.NO_MAILBOX: Kind(
             409, "No mailbox", "The account has no verified address, and this cannot be done without one."

@@ -25,6 +25,8 @@ from shared.contracts.types import (
     FactorId,
     FactorType,
     FirstFactor,
+    MovedDestination,
+    PermitId,
     Purpose,
     RecoveryId,
     ReportId,
@@ -214,6 +216,21 @@ class ResetAccount(Request):
     acting: Acting
 
 
+class ImportFactors(Request):
+    """Take over what an account had in another system: active at once. Answer: `ImportedFactors`.
+
+    The operator permits it (`permit_id`). `secrets` are `moving.MovedSecrets`, JSON, sealed at ``typed_place(tenant,
+    account id, "import")``. Said again, it changes nothing.
+    """
+
+    type = "import_factors"
+    lane = _OTP_FACTORS
+
+    permit_id: PermitId
+    destinations: tuple[MovedDestination, ...] = ()  # proved in the other system
+    secrets: Sealed | None = None
+
+
 class OpenRecoveryChallenge(Command):
     """Mail the code that proves the mailbox of a recovery request."""
 
@@ -257,6 +274,7 @@ class PutAccount(Request):
     sso: bool | None = None
     active: bool | None = None
     version: int | None = None
+    is_import: bool = False  # the person is not told of a requirement that starts: a code follows, or a reminder
 
 
 class ReadAccount(Request):

@@ -19,6 +19,7 @@ from shared.contracts.types import (
     FactorId,
     FactorType,
     Method,
+    PermitId,
     Purpose,
     RecoveryId,
     ReportId,
@@ -175,6 +176,7 @@ class FactorConfirmed(FactorEvent):
     type = "factor.confirmed"
 
     is_first: bool
+    is_imported: bool = False  # taken over from another system, where it was proved
 
 
 class FactorExpired(FactorEvent):
@@ -201,6 +203,14 @@ class BackupCodesGenerated(Event):
 
     count: int
     kind: Method = Method.BACKUP_CODE
+
+
+class BackupCodesImported(Event):
+    """The codes that the person has from another system are good here, once each."""
+
+    type = "backup_codes.imported"
+
+    count: int
 
 
 class BackupCodesUsed(Event):
@@ -421,6 +431,26 @@ class TenantChanged(Event):
 
 class TenantSuspended(Event):
     type = "tenant.suspended"
+
+
+class TenantImportStarted(Event):
+    """The operator takes accounts over from another system. What follows from it has its id as correlation id."""
+
+    type = "tenant.import_started"
+
+    import_id: PermitId
+
+
+class TenantImported(Event):
+    """An import came to its end; `refused` are lines of which something was not taken over."""
+
+    type = "tenant.imported"
+
+    import_id: PermitId
+    accounts: int
+    refused: int
+    factors: int
+    backup_codes: int
 
 
 class ApiKeyCreated(Event):

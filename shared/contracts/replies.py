@@ -62,6 +62,7 @@ class RefusalCode(enum.StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOTICE_EXPIRED = "notice_expired"  # its link "this was not me" was good for 30 days
     NOTICE_NOT_FOUND = "notice_not_found"
+    NOT_PERMITTED = "not_permitted"  # no operator did, or the permit's time is over
     NO_BACKUP_CODES = "no_backup_codes"
     NO_MAILBOX = "no_mailbox"
     NO_RECOVERY_KEY = "no_recovery_key"
@@ -227,6 +228,24 @@ class BackupCodesStatus(Value):
     acknowledged_at: dt.datetime | None = None
     recovery_key: RecoveryKeyStatus | None = None
     pending: PendingCodesStatus | None = None
+
+
+class ImportRefusal(enum.StrEnum):
+    """Why a part of what an account had elsewhere was not taken over."""
+
+    ENROLLED_HERE = "enrolled_here"  # it has a factor of its own: another one takes a fresh proof
+    TOO_MANY_FACTORS = "too_many_factors"
+    CODES_MADE_HERE = "codes_made_here"
+    TOO_MANY_CODES = "too_many_codes"
+
+
+class ImportedFactors(Value):
+    """What an import brought; `known` was there from an import before, or ended here since."""
+
+    factors: int
+    backup_codes: int
+    known: int
+    refused: tuple[ImportRefusal, ...] = ()
 
 
 class BackupCodesAnswer(Value):

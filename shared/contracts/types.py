@@ -14,6 +14,7 @@ DeviceId = NewType("DeviceId", UUID)
 RecoveryId = NewType("RecoveryId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 EndpointId = NewType("EndpointId", UUID)
+PermitId = NewType("PermitId", UUID)
 WebhookDeliveryId = NewType("WebhookDeliveryId", UUID)
 ReportId = NewType("ReportId", UUID)
 
@@ -181,6 +182,14 @@ class Contact(Value):
     sealed: Sealed
     masked: str
     digest: str
+
+
+class MovedDestination(Value):
+    """Where codes went in another system: a factor of type sms or email."""
+
+    type: FactorType
+    contact: Contact
+    name: str | None = None
 
 
 class FirstFactor(Value):

@@ -89,6 +89,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "happened_at": "2027-01-31T09:29:58Z",
         "hash": "5f" * 32,
         "hours": 24,
+        "import_id": "01990000-0000-7000-8000-000000000071",
         "ip": "203.0.113.7",
         "is_active": True,
         "is_attack": True,
@@ -97,6 +98,8 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "is_first": True,
         "is_forced": True,
         "is_immediate": True,
+        "is_import": True,
+        "is_imported": True,
         "is_last": False,
         "is_look": True,
         "is_new": True,
@@ -121,12 +124,14 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "proof": _CHALLENGE,
         "purpose": "sign_in",
         "page": 7,
+        "permit_id": "01990000-0000-7000-8000-000000000071",
         "number": 7,
         "ready_at": "2027-02-01T09:30:00Z",
         "recovery_code": _SEALED,
         "recovery_id": _RECOVERY,
         "recovery_key": _SEALED,
         "replaces": _FACTOR,
+        "refused": 3,
         "report_id": _REPORT,
         "request": {
             "scope": "POST /v1/logins",
@@ -165,6 +170,7 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         # A real one holds one of code, backup_code, recovery_key and recovery_code; here all four are pinned by name.
         "start_enrolment": {"factor_type": "sms", "name": "Work phone", "destination": _PHONE},
         "rename_factor": {"name": "Work phone"},
+        "import_factors": {"destinations": [{"type": "sms", "contact": _PHONE, "name": "Work phone"}]},
         "put_account": {
             "given": ["role", "email", "email_verified", "phone", "locale", "time_zone", "sso", "active", "version"]
         },
@@ -213,6 +219,7 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "sessions.should_end": {"reason": "locked_out"},
         "account.reset": {"reason": "recovery", "approver": "admin-2"},
         "reset_account": {"reason": "lost phone, identity checked"},
+        "tenant.imported": {"factors": 12_000, "backup_codes": 120_000},
         "tenant.changed": {"changed": ["name", "languages"]},
         "webhook_endpoint.changed": {"changed": ["url", "enabled"]},
         "webhook_endpoint.disabled": {"reason": "failing"},

@@ -96,7 +96,12 @@ _RIGHTS = """
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname IN ('bus', 'gateway', 'otp', 'policy', 'notifier', 'audit') AND c.relkind IN ('r', 'p', 'v')
 """
-_OF_THE_OPERATOR = {"gateway.tenants", "gateway.api_keys", "policy.clocks"}  # beside the messages of the bus
+_OF_THE_OPERATOR = {
+    "gateway.tenants",
+    "gateway.api_keys",
+    "policy.clocks",
+    "otp.permits",
+}  # beside the messages of the bus
 _PUBLISHED = {
     "gateway.tenant_profiles",
     "gateway.tenants_at_work",

@@ -16,6 +16,7 @@ from services.otp_worker.handlers.attempts import Attempt
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sets import replace_key
 from services.otp_worker.handlers.failures import already_used, reject, throttled
+from services.otp_worker.handlers.foreign_codes import find_foreign_code, has_foreign_codes
 from services.otp_worker.handlers.successes import Proof, accept
 from services.otp_worker.queries.backup_codes import (
     StoredCode,
@@ -45,6 +46,9 @@ async def judge_backup_code(
     until = backup_codes_closed_until(account.state.throttle, kind, account.now)
     if until is not None:
         return throttled(typed, attempt, changes, None, seconds=seconds_until(until, account.now))
+    if typed.data.backup_code is not None and await has_foreign_codes(uow, account):
+        found = await find_foreign_code(typed, uow, deps, account)
+        return await _settle(typed, attempt, changes, uow, deps, kind, found)
     if code is None:
         return refuse(RefusalCode.CODE_MALFORMED, attempts_left=challenge.attempts_left)
     return await _judge(typed, attempt, changes, uow, deps, kind, code)
@@ -53,11 +57,24 @@ async def judge_backup_code(
 async def _judge(
     cause: Cause, attempt: Attempt, changes: Changes, uow: UnitOfWork, deps: Deps, kind: Kind, code: BackupCode
 ) -> Outcome:
-    account, challenge = attempt.account, attempt.challenge
+    account = attempt.account
     if _has_none(account.state, kind):  # nothing to guess, nothing to count
         return refuse(_MISSING[kind])
     known = await find_backup_codes(uow.conn, account.tenant_id, account.id, kind, code.slot)
-    stored = await _fitting(known, code)
+    return await _settle(cause, attempt, changes, uow, deps, kind, await _fitting(known, code))
+
+
+async def _settle(
+    cause: Cause,
+    attempt: Attempt,
+    changes: Changes,
+    uow: UnitOfWork,
+    deps: Deps,
+    kind: Kind,
+    stored: StoredCode | None,
+) -> Outcome:
+    """``stored``: the code that was typed, used or not; None: it is none of the account's."""
+    account, challenge = attempt.account, attempt.challenge
     if stored is not None and stored.used_at is not None:
         return already_used(cause, attempt, changes)
     if stored is None or (stored.expires_at is not None and stored.expires_at <= account.now):

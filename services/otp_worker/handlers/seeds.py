@@ -21,22 +21,31 @@ class NewSeed:
     stored: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataKeys:
+    """An account's data key and its tenant's, both wrapped."""
+
+    tenant: str = field(repr=False)
+    account: bytes = field(repr=False)
+
+
 async def make_seed(uow: UnitOfWork, deps: Deps, account: Account) -> NewSeed:
     """The caller holds the account's lock."""
-    tenant_key, account_key = await _data_keys(uow, deps, account)
+    keys = await data_keys(uow, deps, account)
     factor_id = FactorId(new_id())
     clear = new_seed()
     stored = seal_seed(
         deps.master_key,
         clear,
-        tenant_key=tenant_key,
-        account_key=account_key,
+        tenant_key=keys.tenant,
+        account_key=keys.account,
         place=seed_place(account.tenant_id, account.id, factor_id),
     )
     return NewSeed(factor_id=factor_id, clear=clear, stored=stored)
 
 
-async def _data_keys(uow: UnitOfWork, deps: Deps, account: Account) -> tuple[str, bytes]:
+async def data_keys(uow: UnitOfWork, deps: Deps, account: Account) -> DataKeys:
+    """Those of the account; made where there are none. Once a transaction: the caller holds the account's lock."""
     tenant_key = account.tenant_key
     if tenant_key is None:
         made = make_tenant_key(deps.master_key, account.tenant_id)
@@ -45,4 +54,4 @@ async def _data_keys(uow: UnitOfWork, deps: Deps, account: Account) -> tuple[str
     if account_key is None:
         account_key = make_account_key(deps.master_key, tenant_key, account.tenant_id, account.id)
         await insert_account_key(uow.conn, account.tenant_id, account.id, account_key)
-    return tenant_key, account_key
+    return DataKeys(tenant=tenant_key, account=account_key)

@@ -37,11 +37,11 @@ async def put_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps
         await store_account(uow.conn, message.tenant_id, account)
     after = await case.standing()
     assert after is not None
-    await _follow_up(case, before, after)
+    await _follow_up(case, before, after, is_import=message.data.is_import)
     return Ok(account_view(after, case.now))
 
 
-async def _follow_up(case: Case, before: Standing | None, after: Standing) -> None:
+async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is_import: bool) -> None:
     """What a change of an account sets off."""
     known = before.account if before is not None else None
     enforcement = after.enforcement_at(case.now)
@@ -49,7 +49,9 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing) -> No
     if known is None or changed:
         case.say(_upserted(known, after, changed, case))
     if before is None or enforcement != before.enforcement_at(case.now):
-        await give_notice(case.cause, case.uow, case.deps, [after], case.now, reason="account_changed")
+        await give_notice(
+            case.cause, case.uow, case.deps, [after], case.now, reason="account_changed", is_silent=is_import
+        )
     if after.account.is_sso or not after.account.is_active:
         await cancel_open_recovery(case, after, "sso" if after.account.is_sso else "account_inactive")
     if is_address_changed(known, after.account):

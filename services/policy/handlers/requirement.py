@@ -65,10 +65,12 @@ async def give_notice(
     *,
     reason: str,
     is_told: bool = False,
+    is_silent: bool = False,
 ) -> None:
     """Bring notices and timers of these accounts in line with where they stand. Said again, it changes nothing.
 
     ``is_told``: the change itself was told already, and its notice says all that one of the start would say.
+    ``is_silent``: timers are armed, the start is said as an event, and no person is told of it.
     """
     judged = [(standing, standing.enforcement_at(now)) for standing in standings]
     await _arm(message, uow, judged, now)
@@ -80,7 +82,7 @@ async def give_notice(
     if told:
         deadlines = [(each.account.account_id, enforcement.deadline) for each, enforcement in told]
         await record_announcements(uow.conn, message.tenant_id, deadlines, now)
-        await _announce(message, uow, deps, told, now, is_told=is_told)
+        await _announce(message, uow, deps, told, now, is_told=is_told or is_silent)
 
 
 def _release(

@@ -7,7 +7,7 @@ from shared.contracts.commands import ListAccounts, ProveMailbox, PutAccount, Re
 from shared.contracts.policy import Policy, Requirement, Scope
 from shared.contracts.replies import AccountsPage, AccountView, RefusalCode
 from shared.contracts.types import EnforcementState, Role
-from tests.handlers.policy.conftest import ANN, EVERYBODY, OpenService, Service, contact
+from tests.handlers.policy.conftest import ANN, EVERYBODY, OpenService, Service, contact, put_account
 from tests.support.tenants import new_tenant
 
 
@@ -168,3 +168,13 @@ async def test_accounts_are_listed_by_their_state(service: Service) -> None:
         await service.ask(ListAccounts(state=EnforcementState.GRACE, after=page.next_after), None)
     )
     assert ([each.account_id for each in page.accounts], page.has_more) == (["c"], False)
+
+
+async def test_an_import_starts_a_grace_period_without_a_word(service: Service) -> None:
+    """With a factor of elsewhere they are satisfied a moment later; without, the login and reminders say so."""
+    await service.require(EVERYBODY)
+    fields = {"role": "agent", "email": contact("ann-mail"), "email_verified": True}
+    await service.ask(put_account(fields).model_copy(update={"is_import": True}))
+    assert await service.notices() == []
+    assert len(await service.said(events.EnforcementStarted)) == 1
+    assert ("lock_out_account", "ann") in await service.pending()

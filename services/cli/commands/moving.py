@@ -1,0 +1,64 @@
+"""``deskfactor import``: people of another system, with the second factors that they have."""
+# ruff: noqa: PLC0415 - what a command needs is loaded when it is called, so that --help is quick
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from services.cli.commands.output import Json, Status, leave, say, say_json
+
+if TYPE_CHECKING:
+    from services.cli.moving.importing import Progress
+
+SHOWN_FAULTS = 20
+
+Tenant = Annotated[UUID, typer.Option("--tenant", help="The tenant's id.", show_default=False)]
+
+
+def import_accounts(
+    file: Annotated[
+        Path, typer.Argument(help="CSV or JSON lines.", show_default=False, exists=True, dir_okay=False, readable=True)
+    ],
+    *,
+    tenant: Tenant,
+    kind: Annotated[str | None, typer.Option("--format", help="csv or jsonl. (default: by the file's name)")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge every line and change nothing.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Where to write what was refused and why, as CSV.", dir_okay=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take over accounts, their factors and the hashes of their backup codes (docs/import.md). Safe to repeat.
+
+    Exit status 0: everything; 1: some lines were refused; 2 and 3: it could not run, or not to its end.
+    """
+    from services.cli.moving import importing
+    from services.cli.moving.formats import format_of
+    from services.cli.moving.showing import open_report, showing
+    from services.cli.settings import operator_settings
+    from shared.observability.logging import configure_logging
+
+    configure_logging("error", service="import")
+    settings, written_as = operator_settings(), format_of(file, kind)
+    act = importing.check_file if dry_run else importing.import_file
+    with open_report(report, shown=SHOWN_FAULTS) as refused, showing(file.stat().st_size) as tell:
+        done = asyncio.run(act(settings, tenant, file, written_as, report=refused, tell=tell))
+    if as_json:
+        say_json(importing.as_json(done, is_dry_run=dry_run))
+    else:
+        _tell(done, report, is_dry_run=dry_run)
+    if done.refused:
+        leave(Status.FOUND)
+
+
+def _tell(done: "Progress", report: Path | None, *, is_dry_run: bool) -> None:
+    if is_dry_run:
+        say(f"{done.lines} lines, {done.accounts} good, {done.refused} not. Nothing was changed.")
+        return
+    say(f"{done.lines} lines: {done.accounts} accounts taken over, {done.refused} refused in whole or in part.")
+    say(f"{done.factors} factors and {done.backup_codes} backup codes are new, {done.known} were there before.")
+    if done.refused and report is None:
+        say("With --report FILE every reason is written down.")

@@ -1,0 +1,199 @@
+"""``deskfactor import``: line by line, a bounded number of them on their way, told in the order of the file."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from services.cli.moving.faults import Fault
+from services.cli.moving.formats import Entry, Format, read_entries
+from services.cli.moving.parcels import Packer, Parcel
+from services.cli.moving.permits import import_permit_id, load_known_tenant, permit
+from services.cli.moving.questions import Questions, open_questions
+from services.cli.operator import announce, operator_database
+from services.cli.settings import OperatorSettings
+from services.gateway.api.contacts import Contacts
+from services.gateway.queries.tenants import TenantRow
+from shared.contracts.events import TenantImported, TenantImportStarted
+from shared.contracts.replies import ImportedFactors, Refusal
+from shared.contracts.types import PermitId
+from shared.crypto.keyring import load_ring
+from shared.ids import new_id
+
+AT_ONCE = 32  # lines on their way
+
+Tell = Callable[["Progress"], None]
+Report = Callable[[int, Fault], None]
+
+_FIELDS = {"enrolled_here": "totp", "too_many_factors": "totp", "codes_made_here": "backup_codes"}
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far it is: lines and bytes."""
+
+    size: int  # bytes of the file
+    end: int = 0  # bytes done
+    lines: int = 0
+    accounts: int = 0  # lines taken over, in whole
+    refused: int = 0  # lines of which something was refused
+    factors: int = 0
+    backup_codes: int = 0
+    known: int = 0  # factors and codes that were there from a run before
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One line."""
+
+    entry: Entry
+    faults: list[Fault] = field(default_factory=list)
+    imported: ImportedFactors | None = None
+
+
+async def check_file(settings: OperatorSettings, tenant_id: UUID, path: Path, kind: Format, *, report: Report,
+                     tell: Tell) -> Progress:  # fmt: skip
+    """Read the file and judge every line; nothing is asked of any service, nothing written. Raises as `import_file`."""
+    async with operator_database(settings.database_url.get_secret_value()) as database:
+        tenant = await load_known_tenant(database, tenant_id)
+    packer = _packer(settings, tenant, PermitId(tenant_id))
+    progress = Progress(size=await asyncio.to_thread(_size, path))
+    for entry, packed in _packed(path, kind, packer):
+        faults = packed if isinstance(packed, list) else []
+        _count(progress, _Done(entry, faults), report, tell)
+    return progress
+
+
+async def import_file(
+    settings: OperatorSettings, tenant_id: UUID, path: Path, kind: Format, *, report: Report, tell: Tell
+) -> Progress:
+    """Take a file over. Said again, after a crash or for good measure, it takes over what is missing.
+
+    Raises `UnreadableFile`, `NoSuchTenant`, `KeyRingError`, `ServicesDown`, `StoreUnavailable`.
+    """
+    permit_id = import_permit_id(tenant_id, await asyncio.to_thread(_digest, path))
+    async with open_questions(settings, tenant_id, permit_id) as (questions, database):
+        packer = _packer(settings, await load_known_tenant(database, tenant_id), permit_id)
+        await permit(database, tenant_id, permit_id, TenantImportStarted(import_id=permit_id))
+        progress = Progress(size=await asyncio.to_thread(_size, path))
+        with contextlib.closing(_packed(path, kind, packer)) as entries:
+            await _send_all(questions, entries, lambda done: _count(progress, done, report, tell))
+        async with database.transaction([tenant_id]) as conn:
+            await announce(conn, tenant_id, _imported(permit_id, progress))
+    return progress
+
+
+async def _send_all(
+    questions: Questions,
+    entries: Iterator[tuple[Entry, Parcel | list[Fault]]],
+    count: Callable[[_Done], None],
+) -> None:
+    """A window over the file: the oldest line is waited for when the window is full, so memory does not grow."""
+    under_way: deque[asyncio.Task[_Done]] = deque()
+    try:
+        for entry, packed in entries:
+            under_way.append(asyncio.create_task(_send(questions, entry, packed)))
+            if len(under_way) >= AT_ONCE:
+                count(await under_way.popleft())
+        while under_way:
+            count(await under_way.popleft())
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _send(questions: Questions, entry: Entry, packed: Parcel | list[Fault]) -> _Done:
+    """First the account, then what belongs to it: otp_worker knows an account by policy's word."""
+    if isinstance(packed, list):
+        return _Done(entry, packed)
+    put = await questions.ask(packed.account, account_id=packed.account_id)
+    if isinstance(put, Refusal):
+        return _Done(entry, [Fault("account_id", put.code.value)])
+    if packed.factors is None:
+        return _Done(entry)
+    said = await questions.ask(packed.factors, account_id=packed.account_id)
+    if isinstance(said, Refusal):
+        return _Done(entry, [Fault("totp", said.code.value)])
+    imported = ImportedFactors.model_validate(said)
+    faults = [Fault(_FIELDS.get(each.value, "backup_codes"), each.value) for each in imported.refused]
+    return _Done(entry, faults, imported)
+
+
+def _packed(path: Path, kind: Format, packer: Packer) -> Generator[tuple[Entry, Parcel | list[Fault]], None, None]:
+    """Each line with its commands. Of two lines about one account nobody knows which is true: the second is refused."""
+    seen: set[bytes] = set()
+    with path.open("rb") as file:
+        for entry in read_entries(file, kind):
+            if isinstance(entry.found, list):
+                yield entry, entry.found
+                continue
+            whose = hashlib.blake2b(entry.found.account_id.encode(), digest_size=8).digest()
+            if whose in seen:
+                yield entry, [Fault("account_id", "account_id_repeated")]
+                continue
+            seen.add(whose)
+            yield entry, packer.pack(entry.found, entry.number, entry.raw)
+
+
+def _packer(settings: OperatorSettings, tenant: TenantRow, permit_id: PermitId) -> Packer:
+    digests = load_ring(settings.key_dir, "digest.gateway")
+    return Packer(
+        tenant_id=tenant.tenant_id,
+        is_sandbox=tenant.is_sandbox,
+        permit_id=permit_id,
+        run_id=new_id(),
+        contacts=Contacts(destinations=load_ring(settings.key_dir, "seal.notifier"), digests=digests),
+        typed=load_ring(settings.key_dir, "seal.otp_worker"),
+        digests=digests,
+    )
+
+
+def _count(progress: Progress, done: _Done, report: Report, tell: Tell) -> None:
+    progress.lines += 1
+    progress.end = done.entry.end
+    progress.accounts += not done.faults
+    progress.refused += bool(done.faults)
+    if done.imported is not None:
+        progress.factors += done.imported.factors
+        progress.backup_codes += done.imported.backup_codes
+        progress.known += done.imported.known
+    for fault in done.faults:
+        report(done.entry.number, fault)
+    tell(progress)
+
+
+def _imported(permit_id: PermitId, progress: Progress) -> TenantImported:
+    return TenantImported(
+        import_id=permit_id,
+        accounts=progress.accounts,
+        refused=progress.refused,
+        factors=progress.factors,
+        backup_codes=progress.backup_codes,
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_json(progress: Progress, *, is_dry_run: bool) -> Mapping[str, object]:
+    """The result for machines."""
+    return {
+        "is_dry_run": is_dry_run,
+        "lines": progress.lines,
+        "accounts": progress.accounts,
+        "refused": progress.refused,
+        "factors": progress.factors,
+        "backup_codes": progress.backup_codes,
+        "known": progress.known,
+    }

@@ -1,0 +1,152 @@
+"""Moving in: people of another system sign in with what they have, on both buses, after crashes as well."""
+
+import base64
+import csv
+import datetime as dt
+import hmac
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import bcrypt
+import pytest
+
+from services.cli.demo.helpdesk import Helpdesk
+from tests.support.command_line import Typed, deskfactor, start_deskfactor
+from tests.support.eventually import eventually
+from tests.support.people import open_world
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+
+SHORT_SEED = base64.b32encode(b"ten bytes!").decode()  # 80 bits
+CODE = "k7fq-29xw"
+HASH = bcrypt.hashpw(CODE.encode(), bcrypt.gensalt(4)).decode()
+STEP = dt.timedelta(seconds=30)
+
+
+def shown(seed: str, now: dt.datetime) -> str:
+    """What an authenticator shows (RFC 6238, RFC 4226)."""
+    key = base64.b32decode(seed + "=" * (-len(seed) % 8))
+    mac = hmac.digest(key, int(now.timestamp() // 30).to_bytes(8, "big"), "sha1")
+    at = mac[-1] & 0xF
+    return f"{(int.from_bytes(mac[at : at + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
+
+
+def settings(stack: Stack) -> dict[str, str | Path]:
+    """What an operator's host has."""
+    return {"database_url": stack.dsn, "key_dir": stack.key_dir, "bus": stack.bus, "amqp_urls": stack.amqp_url}
+
+
+async def bring_in(stack: Stack, tenant_id: UUID, file: Path, *words: str) -> Typed:
+    """``deskfactor import``."""
+    return await deskfactor("import", str(file), "--tenant", str(tenant_id), "--json", *words, **settings(stack))
+
+
+async def sign_in(helpdesk: Helpdesk, account_id: str, **answer: str) -> dict[str, object]:
+    """A password, then what the person has."""
+    login = await helpdesk.login(account_id)
+    assert login["decision"] == "challenge"
+    return await helpdesk.verify(login["challenge"], **answer)
+
+
+async def test_people_sign_in_with_what_they_have(stack: Stack, tmp_path: Path) -> None:
+    """An 80-bit authenticator, a code on paper, good once; nobody is written to; the audit log knows who did it."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, "grace_days": 7})
+        mails = len(world.mailbox.messages)
+        file, report = tmp_path / "accounts.csv", tmp_path / "refused.csv"
+        file.write_text(
+            "account_id,role,email,email_verified,totp,sms,backup_codes,backup_code_shape\n"
+            f"ann,agent,ann@import.example,yes,{SHORT_SEED},,{HASH},xxxx-xxxx\n"
+            "bob,admin,bob@import.example,yes,,+4915112345678,,\n"
+            "carol,agent,carol@import.example,yes,JBSWY3DP,,,\n"
+            "ann,agent,,,,,,\n"
+        )
+        tried = await bring_in(stack, world.tenant_id, file, "--dry-run")
+        assert (tried.status, tried.json()["accounts"]) == (1, 2)
+        await helpdesk.refused("GET", "/v1/accounts/ann", None, "account_not_found")
+
+        done = await bring_in(stack, world.tenant_id, file, "--report", str(report))
+        assert done.status == 1, done.err
+        assert done.json() == {
+            "is_dry_run": False, "lines": 4, "accounts": 2, "refused": 2, "factors": 2, "backup_codes": 1, "known": 0,
+        }  # fmt: skip
+        with report.open(newline="") as written:
+            rows = [(row["line"], row["field"], row["reason"]) for row in csv.DictReader(written)]
+        assert rows == [("4", "totp", "seed_too_short"), ("5", "account_id", "account_id_repeated")]
+        assert "carol" not in report.read_text()
+
+        await sign_in(helpdesk, "ann", code=shown(SHORT_SEED, helpdesk.now))
+        answer = await sign_in(helpdesk, "ann", backup_code="K7FQ 29XW")
+        assert answer["backup_codes_left"] == 0
+        again = (await helpdesk.login("ann"))["challenge"]
+        await helpdesk.refused(
+            "POST", f"/v1/challenges/{again['id']}/verify", {"backup_code": CODE}, "code_already_used"
+        )
+        assert (await helpdesk.login("bob"))["challenge"]["factors"][0]["type"] == "sms"
+        status = await helpdesk.call("GET", "/v1/accounts/bob")
+        assert status["enforcement"]["state"] == "satisfied"
+
+        told = [mail.subject for mail in world.mailbox.messages[mails:] if mail.to.endswith("@import.example")]
+        assert all("backup" in subject.lower() for subject in told), told
+        timeline = await world.until(
+            "the import in the timeline",
+            lambda: helpdesk.call("GET", "/v1/accounts/bob/timeline"),
+            lambda page: "factor.confirmed" in {entry["type"] for entry in page["data"]},
+        )
+        [confirmed] = [entry for entry in timeline["data"] if entry["type"] == "factor.confirmed"]
+        assert confirmed["actor"].startswith("operator:")
+
+        once_more = await bring_in(stack, world.tenant_id, file)
+        assert (once_more.json()["factors"], once_more.json()["known"], once_more.json()["accounts"]) == (0, 3, 2)
+
+
+async def test_a_run_that_was_killed_goes_on_where_it_was(stack: Stack, tmp_path: Path) -> None:
+    """Power fails in the middle of ten thousand people: nobody is lost and nobody has two authenticators."""
+    people = 120
+    async with open_world(stack) as world:
+        file = tmp_path / "accounts.jsonl"
+        lines = [
+            f'{{"account_id": "a{number}", "totp": ["{base64.b32encode(f"seed of {number:012}".encode()).decode()}"]}}'
+            for number in range(people)
+        ]
+        file.write_text("\n".join(lines))
+        conn = await asyncpg.connect(stack.dsn)
+        try:
+            counting = "SELECT count(*) FROM otp.factors WHERE tenant_id = $1 AND state = 'active'"
+
+            async def count() -> int:
+                return int(await conn.fetchval(counting, world.tenant_id))
+
+            words = ("import", str(file), "--tenant", str(world.tenant_id))
+            process = await start_deskfactor(*words, **settings(stack))
+            await eventually(count, lambda found: found >= 10, within=60)
+            process.kill()
+            await process.communicate()
+
+            done = await bring_in(stack, world.tenant_id, file)
+            assert done.status == 0, done.err
+            assert done.json()["accounts"] == people
+            assert await count() == people
+            owners = "SELECT count(DISTINCT account_id) FROM otp.factors WHERE tenant_id = $1"
+            assert await conn.fetchval(owners, world.tenant_id) == people
+        finally:
+            await conn.close()
+
+
+async def test_what_cannot_run_says_so(stack: Stack, tmp_path: Path) -> None:
+    """A script must tell a file with faults from one that was never begun."""
+    file = tmp_path / "accounts.csv"
+    file.write_text(f"account_id,secret\nann,{SHORT_SEED}\n")
+    async with open_world(stack) as world:
+        unknown = await bring_in(stack, world.tenant_id, file)
+        assert (unknown.status, SHORT_SEED in unknown.err) == (2, False)
+        file.write_text("account_id\nann\n")
+        nobody = await bring_in(stack, UUID(int=7), file)
+        assert nobody.status == 2
+        keyless = await deskfactor(
+            "import", str(file), "--tenant", str(world.tenant_id), **(settings(stack) | {"key_dir": tmp_path})
+        )
+        assert (keyless.status, "Traceback" in keyless.err) == (2, False)
