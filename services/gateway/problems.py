@@ -128,6 +128,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             403, "Not permitted", "Moving a tenant's factors in or out takes a permit of the operator."
         ),
         RefusalCode.NO_BACKUP_CODES: Kind(409, "There are no backup codes", "Generate them first."),
+        RefusalCode.NO_FACTORS: Kind(
+            409, "The account has no factors", "There is nothing that a code could stand in for: it enrols instead."
+        ),
         RefusalCode.NO_MAILBOX: Kind(
             409, "No mailbox", "The account has no verified address, and this cannot be done without one."
         ),

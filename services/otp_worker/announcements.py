@@ -174,6 +174,12 @@ def backup_code_used(cause: Cause, account: Account, factors: Sequence[Factor], 
     return said
 
 
+def recovery_code_used(cause: Cause, account: Account, factors: Sequence[Factor]) -> Said:
+    """Somebody came in with the code that an admin had made."""
+    told = notice(cause, account, factors, Notification.RECOVERY_CODE_USED)
+    return [say(cause, account, events.RecoveryCodeUsed()), *told]
+
+
 def factor_notice(
     cause: Cause, account: Account, factors: Sequence[Factor], notification: Notification, subject: Factor
 ) -> Said:

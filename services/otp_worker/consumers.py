@@ -34,6 +34,7 @@ TABLE = HandlerTable[Deps](
     on(OTP_FACTORS, commands.RegenerateBackupCodes, security.regenerate_backup_codes),
     on(OTP_FACTORS, commands.AcknowledgeBackupCodes, security.acknowledge_backup_codes),
     on(OTP_FACTORS, commands.RevokeTrustedDevices, trust.revoke_trusted_devices),
+    on(OTP_FACTORS, commands.MakeRecoveryCode, admin_actions.make_recovery_code),
     on(OTP_FACTORS, commands.ResetAccount, admin_actions.reset_account),
     on(OTP_FACTORS, commands.ImportFactors, moving.import_factors),
     on_list(OTP_COMMANDS, commands.StartLogin, logins.start_logins),

@@ -231,6 +231,17 @@ class ImportFactors(Request):
     secrets: Sealed | None = None
 
 
+class MakeRecoveryCode(Request):
+    """An admin makes a code that is good once, for so many minutes. Answer: `RecoveryCodeAnswer` (holds the code)."""
+
+    type = "make_recovery_code"
+    lane = _OTP_FACTORS
+
+    reason: str
+    minutes: int = 60
+    acting: Acting
+
+
 class OpenRecoveryChallenge(Command):
     """Mail the code that proves the mailbox of a recovery request."""
 

@@ -228,6 +228,20 @@ class BackupCodesLow(Event):
     codes_left: int
 
 
+class RecoveryCodeIssued(Event):
+    """An admin made a code for somebody who has nothing else."""
+
+    type = "recovery_code.issued"
+
+    reason: str
+    expires_at: dt.datetime
+    approver: AccountId | None = None
+
+
+class RecoveryCodeUsed(Event):
+    type = "recovery_code.used"
+
+
 class TrustedDeviceAdded(Event):
     type = "trusted_device.added"
 

@@ -49,6 +49,9 @@ class Notification(enum.StrEnum):
     LOCKED_OUT = "locked_out"
     UNLOCKED = "unlocked"
     ACCOUNT_RESET = "account_reset"
+    RECOVERY_CODE_ISSUED = "recovery_code_issued"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    FACTOR_SET_UP = "factor_set_up"
     ADDRESS_CHANGED = "address_changed"
     FAILED_ATTEMPTS = "failed_attempts"
     REPORT_READY = "report_ready"
@@ -155,6 +158,12 @@ class EnforcementChanged(Notice):
     exempt_until: AwareDatetime | None = None
 
 
+class RecoveryCodeIssued(Notice):
+    """An admin made a code that lets the account in once, until `expires_at`."""
+
+    expires_at: AwareDatetime
+
+
 class FailedAttempts(Notice):
     """Somebody passed the first factor and then typed `attempts` wrong codes."""
 
@@ -208,6 +217,9 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.LOCKED_OUT: Notice,
         Notification.UNLOCKED: Notice,
         Notification.ACCOUNT_RESET: Notice,
+        Notification.RECOVERY_CODE_ISSUED: RecoveryCodeIssued,
+        Notification.RECOVERY_CODE_USED: Notice,
+        Notification.FACTOR_SET_UP: FactorChange,
         Notification.ADDRESS_CHANGED: Notice,
         Notification.FAILED_ATTEMPTS: FailedAttempts,
         Notification.REPORT_READY: ReportReady,

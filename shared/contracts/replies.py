@@ -64,6 +64,7 @@ class RefusalCode(enum.StrEnum):
     NOTICE_NOT_FOUND = "notice_not_found"
     NOT_PERMITTED = "not_permitted"  # no operator did, or the permit's time is over
     NO_BACKUP_CODES = "no_backup_codes"
+    NO_FACTORS = "no_factors"
     NO_MAILBOX = "no_mailbox"
     NO_RECOVERY_KEY = "no_recovery_key"
     NOT_AN_ADMIN = "not_an_admin"
@@ -278,6 +279,13 @@ class RevokedDevices(Value):
     """How many trusts were ended."""
 
     revoked: int
+
+
+class RecoveryCodeAnswer(Value):
+    """A recovery code, shown once."""
+
+    recovery_code: str
+    expires_at: dt.datetime
 
 
 class ResetAnswer(Value):

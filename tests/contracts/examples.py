@@ -218,6 +218,8 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "enforcement.unlocked": {"reason": "identity checked by telephone"},
         "sessions.should_end": {"reason": "locked_out"},
         "account.reset": {"reason": "recovery", "approver": "admin-2"},
+        "make_recovery_code": {"reason": "lost phone, identity checked", "minutes": 30},
+        "recovery_code.issued": {"reason": "lost phone, identity checked", "approver": "admin-2"},
         "reset_account": {"reason": "lost phone, identity checked"},
         "tenant.imported": {"factors": 12_000, "backup_codes": 120_000},
         "tenant.changed": {"changed": ["name", "languages"]},

@@ -1,9 +1,9 @@
 """What the calls take in which an admin opens somebody else's account."""
 
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from services.gateway.api.fields import Body, Reason
 from shared.contracts.types import AccountId, Acting, ChallengeId
@@ -43,3 +43,13 @@ class ResetBody(ByTwoAdmins):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"actor": "grace", "reason": "Lost phone, identity checked by video call"}]}
     )
+
+
+class RecoveryCodeBody(ByTwoAdmins):
+    """Who makes the code, why, and for how many minutes it is good."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"actor": "grace", "reason": "New phone, called back", "minutes": 60}]}
+    )
+
+    minutes: Annotated[int, Field(ge=5, le=24 * 60)] = 60

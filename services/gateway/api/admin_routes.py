@@ -5,6 +5,7 @@ from services.gateway.api.auth import KeyScope
 from services.gateway.api.refusals import BY_TWO_ADMINS, NO_ACCOUNT
 from services.gateway.api.route import Route
 from shared.contracts import replies
+from shared.contracts.replies import RefusalCode
 
 _ACCOUNT = "/v1/accounts/{account_id}"
 
@@ -19,5 +20,17 @@ ADMIN_ROUTES = (
         answer=replies.ResetAnswer,
         is_idempotent=True,
         refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ACCOUNT}/recovery-codes",
+        allows=(KeyScope.ADMIN,),
+        handler=admin_actions.make_recovery_code,
+        summary="Make a recovery code for an account",
+        body=admin_bodies.RecoveryCodeBody,
+        answer=replies.RecoveryCodeAnswer,
+        status=201,
+        is_idempotent=True,
+        refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS, RefusalCode.ACCOUNT_INACTIVE, RefusalCode.NO_FACTORS),
     ),
 )

@@ -57,6 +57,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "recovery.requested": "A lost device was reported; the mailbox has to be proved.",
         "recovery.superseded": "The recovery was replaced by a newer request.",
         "recovery.waiting": "The mailbox was proved; two-factor sign-in goes off at {ready_at} unless it is stopped.",
+        "recovery_code.issued": "An admin made a recovery code, good until {expires_at}: {reason}.",
+        "recovery_code.used": "The recovery code was used.",
         "report.downloaded": "A report was downloaded.",
         "report.expired": "A report's time was over; its content is gone.",
         "report.ready": "A report of {accounts} accounts was ready.",

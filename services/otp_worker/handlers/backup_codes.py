@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.otp_worker.adapters.backup_hashes import fits
 from services.otp_worker.adapters.sealed import open_typed
-from services.otp_worker.announcements import Cause, Said, backup_code_used, recovery_key_used
+from services.otp_worker.announcements import Cause, Said, backup_code_used, recovery_code_used, recovery_key_used
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import AccountState
 from services.otp_worker.domain.backup_code import BackupCode, CodesLeft, Kind, parse
@@ -104,7 +104,7 @@ def _used(cause: Cause, attempt: Attempt, kind: Kind, codes_left: int) -> Said:
         case Kind.RECOVERY_KEY:
             return recovery_key_used(cause, attempt.account, attempt.factors)
         case Kind.RECOVERY_CODE:
-            return []
+            return recovery_code_used(cause, attempt.account, attempt.factors)
 
 
 _MISSING = {Kind.BACKUP_CODE: RefusalCode.NO_BACKUP_CODES, Kind.RECOVERY_KEY: RefusalCode.NO_RECOVERY_KEY}

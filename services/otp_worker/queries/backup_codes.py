@@ -110,6 +110,45 @@ async def void_backup_codes(
     )
 
 
+async def void_recovery_code(conn: Connection, tenant_id: UUID, account_id: str, *, at: dt.datetime) -> None:
+    """End the recovery code that an admin made, if there is one."""
+    await conn.execute(
+        """
+        UPDATE otp.backup_codes SET voided_at = $3
+         WHERE tenant_id = $1 AND account_id = $2 AND kind = 'recovery_code' AND voided_at IS NULL
+        """,
+        tenant_id,
+        account_id,
+        at,
+    )
+
+
+async def insert_recovery_code(
+    conn: Connection,
+    tenant_id: UUID,
+    account_id: str,
+    code: tuple[UUID, int, str],
+    *,
+    at: dt.datetime,
+    until: dt.datetime,
+) -> None:
+    """Store an admin's recovery code: id, slot and hash. It is a set of its own."""
+    code_id, slot, stored = code
+    await conn.execute(
+        """
+        INSERT INTO otp.backup_codes (tenant_id, account_id, code_id, kind, slot, set_id, hash, created_at, expires_at)
+        VALUES ($1, $2, $3, 'recovery_code', $4, $3, $5, $6, $7)
+        """,
+        tenant_id,
+        account_id,
+        code_id,
+        slot,
+        stored,
+        at,
+        until,
+    )
+
+
 async def insert_backup_codes(
     conn: Connection,
     tenant_id: UUID,
