@@ -113,6 +113,11 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             409, "The challenge does not offer this factor", "`factors` of the challenge lists those that it takes."
         ),
         RefusalCode.FACTOR_NOT_PENDING: Kind(409, "The factor is not pending", "It was confirmed or has expired."),
+        RefusalCode.HAS_FACTORS: Kind(
+            409,
+            "The account has a factor",
+            "Reset it first, or let the account add another one with a proof of its own.",
+        ),
         RefusalCode.IDEMPOTENCY_KEY_REUSED: Kind(
             422, "The Idempotency-Key belongs to another request", "A key goes with one body: use a new one."
         ),

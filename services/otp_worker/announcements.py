@@ -11,7 +11,7 @@ from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.login import LoginVerdict
 from services.otp_worker.domain.trusted_device import TrustedDevice
 from shared.contracts import events
-from shared.contracts.commands import ProveMailbox
+from shared.contracts.commands import ProveMailbox, StartEnrolment
 from shared.contracts.envelope import Envelope, Event, Message, N, begin
 from shared.contracts.notifications import Notification
 from shared.contracts.types import (
@@ -178,6 +178,18 @@ def recovery_code_used(cause: Cause, account: Account, factors: Sequence[Factor]
     """Somebody came in with the code that an admin had made."""
     told = notice(cause, account, factors, Notification.RECOVERY_CODE_USED)
     return [say(cause, account, events.RecoveryCodeUsed()), *told]
+
+
+def enrolment_begun(cause: Cause, account: Account, factor: Factor, asked: StartEnrolment) -> Said:
+    """A pending factor is there; one that an admin set up has an owner who must hear of it."""
+    approver = asked.acting.approver if asked.acting is not None else None
+    enrolled = events.FactorEnrolled(
+        factor_id=factor.id, factor_type=factor.type, reason=asked.reason, approver=approver
+    )
+    if asked.acting is None:
+        return [say(cause, account, enrolled)]
+    told = notice(cause, account, (), Notification.FACTOR_SET_UP, factor_type=factor.type)
+    return [say(cause, account, enrolled), *told]
 
 
 def factor_notice(

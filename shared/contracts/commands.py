@@ -137,6 +137,8 @@ class StartEnrolment(Request):
     destination: Contact | None = None  # sms, email
     proof: ChallengeId | None = None  # a challenge verified ≤ 10 min ago, or the login's own enrolment challenge
     replaces: FactorId | None = None
+    acting: Acting | None = None  # an admin sets it up for an account that has no factor
+    reason: str | None = None  # theirs
 
 
 class ConfirmEnrolment(Request):

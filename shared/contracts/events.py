@@ -171,6 +171,9 @@ class FactorEnrolled(FactorEvent):
 
     type = "factor.enrolled"
 
+    reason: str | None = None  # of the admin who set it up
+    approver: AccountId | None = None
+
 
 class FactorConfirmed(FactorEvent):
     type = "factor.confirmed"

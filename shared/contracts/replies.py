@@ -55,6 +55,7 @@ class RefusalCode(enum.StrEnum):
     FACTOR_NOT_FOUND = "factor_not_found"
     FACTOR_NOT_OFFERED = "factor_not_offered"
     FACTOR_NOT_PENDING = "factor_not_pending"
+    HAS_FACTORS = "has_factors"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL_ERROR = "internal_error"
     KEY_MISSING = "key_missing"  # a key ring lacks a key: 503, never "no second factor"

@@ -168,7 +168,13 @@ _NOTICE: Mapping[str, object] = {"notification": "recovery_waiting"}
 _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         # A real one holds one of code, backup_code, recovery_key and recovery_code; here all four are pinned by name.
-        "start_enrolment": {"factor_type": "sms", "name": "Work phone", "destination": _PHONE},
+        "start_enrolment": {
+            "factor_type": "sms",
+            "name": "Work phone",
+            "destination": _PHONE,
+            "reason": "hired today",
+        },
+        "factor.enrolled": {"reason": "hired today", "approver": "admin-2"},
         "rename_factor": {"name": "Work phone"},
         "import_factors": {"destinations": [{"type": "sms", "contact": _PHONE, "name": "Work phone"}]},
         "put_account": {

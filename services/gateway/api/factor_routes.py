@@ -1,8 +1,8 @@
 """The calls about factors, backup codes and trusted devices."""
 
-from services.gateway.api import answers, bodies, factors
+from services.gateway.api import admin_bodies, answers, bodies, factors
 from services.gateway.api.auth import KeyScope
-from services.gateway.api.refusals import NO_ACCOUNT, NOT_SENT, WRONG_CODE
+from services.gateway.api.refusals import BY_TWO_ADMINS, NO_ACCOUNT, NOT_SENT, WRONG_CODE
 from services.gateway.api.route import Route
 from services.gateway.problems import HttpCode
 from shared.contracts import replies
@@ -15,15 +15,17 @@ FACTOR_ROUTES = (
     Route(
         method="POST",
         path=f"{_ACCOUNT}/factors",
-        allows=(KeyScope.FACTORS_WRITE,),
+        allows=(KeyScope.FACTORS_WRITE, KeyScope.ADMIN),
         handler=factors.enrol,
         summary="Begin an enrolment",
-        body=bodies.FactorBody,
+        body=admin_bodies.SetUpBody,
         answer=answers.Enrolment,
         status=201,
         is_idempotent=True,
         refusals=(
             *NO_ACCOUNT,
+            *BY_TWO_ADMINS,
+            RefusalCode.HAS_FACTORS,
             RefusalCode.METHOD_NOT_ALLOWED,
             RefusalCode.PROOF_REQUIRED,
             RefusalCode.EMAIL_NOT_VERIFIED,

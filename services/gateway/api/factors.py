@@ -5,7 +5,9 @@ import io
 
 import segno
 
-from services.gateway.api.bodies import ConfirmBody, Empty, FactorBody, ProofBody, ProofQuery, RenameBody
+from services.gateway.api.admin_bodies import SetUpBody
+from services.gateway.api.auth import KeyScope, forbids
+from services.gateway.api.bodies import ConfirmBody, Empty, ProofBody, ProofQuery, RenameBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page
 from services.gateway.problems import Problem
@@ -28,8 +30,11 @@ from shared.contracts.types import ChallengeId, Contact, DeviceId, FactorId, Fac
 _GROUP = 4  # characters of a seed that is typed
 
 
-async def enrol(call: Call[FactorBody, Nothing]) -> Outcome:
+async def enrol(call: Call[SetUpBody, Nothing]) -> Outcome:
     """A pending factor; an authenticator's seed is shown with it, to scan or to type."""
+    scope = KeyScope.FACTORS_WRITE if call.body.actor is None else KeyScope.ADMIN
+    if (problem := forbids((scope,), call.caller)) is not None:
+        return problem
     destination = await _destination(call)
     if isinstance(destination, Problem):
         return destination
@@ -40,8 +45,11 @@ async def enrol(call: Call[FactorBody, Nothing]) -> Outcome:
             destination=destination,
             proof=ChallengeId(call.body.proof) if call.body.proof else None,
             replaces=FactorId(call.body.replaces) if call.body.replaces else None,
+            acting=call.body.acting(),
+            reason=call.body.reason,
         ),
         account_id=call.account_id,
+        actor=call.body.actor,
     )
     if isinstance(said, Problem):
         return said
@@ -51,7 +59,7 @@ async def enrol(call: Call[FactorBody, Nothing]) -> Outcome:
     return Said({**said.data, "totp": await asyncio.to_thread(_shown, TotpSetup.model_validate(totp))})
 
 
-async def _destination(call: Call[FactorBody, Nothing]) -> Contact | Problem | None:
+async def _destination(call: Call[SetUpBody, Nothing]) -> Contact | Problem | None:
     text = call.body.destination
     match call.body.type:
         case _ if text is None:
@@ -72,7 +80,7 @@ async def _destination(call: Call[FactorBody, Nothing]) -> Contact | Problem | N
             return None
 
 
-async def _countries(call: Call[FactorBody, Nothing]) -> tuple[str, ...]:
+async def _countries(call: Call[SetUpBody, Nothing]) -> tuple[str, ...]:
     async with call.deps.database.transaction([call.tenant_id]) as conn:
         tenant = await load_tenant(conn, call.tenant_id)
     return TenantSettings.model_validate(tenant.settings).countries

@@ -5,7 +5,7 @@ import datetime as dt
 from services.otp_worker.adapters.backup_hashes import hash_codes, new_codes
 from services.otp_worker.announcements import notice, say
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account
+from services.otp_worker.handlers.acting import may_not_act
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.locked import lock
 from services.otp_worker.handlers.take_down import take_down
@@ -15,12 +15,9 @@ from shared.contracts.commands import MakeRecoveryCode, ResetAccount
 from shared.contracts.envelope import Envelope
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import RecoveryCodeAnswer, RefusalCode, ResetAnswer
-from shared.contracts.types import Acting
-from shared.db.admin_action import read_action_facts
 from shared.ids import new_id
-from shared.messaging.outcome import Ok, Outcome, Refused, refuse
+from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
-from shared.rules.admin_action import may_act
 
 
 async def reset_account(asked: Envelope[ResetAccount], uow: UnitOfWork, _: Deps) -> Outcome:
@@ -71,10 +68,3 @@ async def make_recovery_code(asked: Envelope[MakeRecoveryCode], uow: UnitOfWork,
     told = notice(asked, account, locked.held, Notification.RECOVERY_CODE_ISSUED, expires_at=until)
     uow.publish(say(asked, account, issued), *told)
     return Ok(RecoveryCodeAnswer(recovery_code=code.written(), expires_at=until), holds_secret=True)
-
-
-async def may_not_act(uow: UnitOfWork, account: Account, acting: Acting) -> Refused | None:
-    """Why an admin may not open this account to somebody; None: they may."""
-    facts = await read_action_facts(uow.conn, account.tenant_id, account.id, acting)
-    hindrance = may_act(acting, facts, account.now, opens_account=True)
-    return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None

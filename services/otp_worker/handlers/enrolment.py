@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.otp_worker.announcements import Cause, challenge_cancelled, challenge_issued, say
+from services.otp_worker.announcements import Cause, challenge_cancelled, challenge_issued, enrolment_begun, say
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account
 from services.otp_worker.domain.challenge import Challenge
-from services.otp_worker.domain.enrolment import MayNotEnrol, may_enrol, may_use_address
+from services.otp_worker.domain.enrolment import MayEnrol, MayNotEnrol, may_enrol, may_use_address
 from services.otp_worker.domain.factor import PENDING_LIFETIME, Factor, default_name, may_add
 from services.otp_worker.domain.sending import Send, decide_send
 from services.otp_worker.domain.totp import base32, setup_uri
 from services.otp_worker.domain.views import factor_view
+from services.otp_worker.handlers.acting import may_not_act
 from services.otp_worker.handlers.attempts import Attempt
 from services.otp_worker.handlers.challenges import refuse_send
 from services.otp_worker.handlers.changes import Changes
@@ -81,9 +82,9 @@ async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refuse
         return refuse(RefusalCode.ACCOUNT_INACTIVE)
     if wanted.factor_type not in _ENROLLABLE or wanted.factor_type not in account.policy.methods:
         return refuse(RefusalCode.METHOD_NOT_ALLOWED)
-    permission = may_enrol(account, held_factors=len(locked.held), proof=await proof_of(uow, account, wanted.proof))
-    if isinstance(permission, MayNotEnrol):
-        return refuse(permission.code)
+    permission = await _permission(asked, uow, locked)
+    if isinstance(permission, Refused):
+        return permission
     if wanted.replaces is not None and all(factor.id != wanted.replaces for factor in locked.held):
         return refuse(RefusalCode.FACTOR_NOT_FOUND)
     if wanted.replaces is None and not may_add(locked.factors):
@@ -94,6 +95,19 @@ async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refuse
     if contact is not None and not may_use_address(account, wanted.factor_type, contact):
         return refuse(RefusalCode.EMAIL_NOT_VERIFIED)
     return _Plan(contact=contact, login_challenge_id=permission.login_challenge_id)
+
+
+async def _permission(asked: Start, uow: UnitOfWork, locked: Locked) -> MayEnrol | Refused:
+    """By a proof of the account, or by an admin who vouches for whom nothing guards yet: neither the mailbox nor the
+    lock of who did not enrol in time stands in the way then.
+    """
+    account, wanted = locked.account, asked.data
+    if wanted.acting is not None:
+        if (refused := await may_not_act(uow, account, wanted.acting)) is not None:
+            return refused
+        return refuse(RefusalCode.HAS_FACTORS) if locked.held else MayEnrol()
+    permission = may_enrol(account, held_factors=len(locked.held), proof=await proof_of(uow, account, wanted.proof))
+    return refuse(permission.code) if isinstance(permission, MayNotEnrol) else permission
 
 
 def _contact(asked: Start, account: Account) -> Contact | None:
@@ -177,7 +191,7 @@ async def _store(asked: Start, uow: UnitOfWork, changes: Changes, account: Accou
     )
     changes.issued.append((account.tenant_id, challenge, account.state.factor_epoch))
     changes.say([challenge_issued(asked, account, challenge)])
-    changes.say([say(asked, account, events.FactorEnrolled(factor_id=factor.id, factor_type=factor.type))])
+    changes.say(enrolment_begun(asked, account, factor, asked.data))
     await changes.store(uow)
 
 
