@@ -42,5 +42,6 @@ TABLE = HandlerTable[Deps](
     on(OTP_COMMANDS, commands.ExecuteRecovery, recovery.execute_recovery),
     on(OTP_COMMANDS, events.AccountPasswordChanged, trust.note_password_change),
     on(OTP_COMMANDS, events.NoticeDisputed, trust.note_dispute),
+    on(OTP_COMMANDS, events.RecoveryAttack, trust.note_dispute),
     on(OTP_COMMANDS, events.ClockMoved, time_passing.note_clock_move),
 )

@@ -42,7 +42,8 @@ class Lane:
 OTP_LOGINS = Lane(name="otp_worker.logins", is_request=True, workers=4, batch=64)
 OTP_FACTORS = Lane(name="otp_worker.factors", is_request=True)  # an enrolment hashes ten codes: no login waits for it
 OTP_COMMANDS = Lane(
-    name="otp_worker.commands", binds=("account.password_changed", "notice.disputed", "sandbox.clock_moved")
+    name="otp_worker.commands",
+    binds=("account.password_changed", "notice.disputed", "recovery.attack", "sandbox.clock_moved"),
 )
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_COMMANDS = Lane(

@@ -10,7 +10,7 @@ from services.otp_worker.handlers.locked import lock
 from services.otp_worker.queries.trusted_devices import list_devices, revoke_devices
 from shared.contracts.commands import RevokeTrustedDevices
 from shared.contracts.envelope import Envelope
-from shared.contracts.events import AccountPasswordChanged, NoticeDisputed
+from shared.contracts.events import AccountPasswordChanged, NoticeDisputed, RecoveryAttack
 from shared.contracts.replies import RefusalCode, RevokedDevices
 from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -60,7 +60,7 @@ async def note_password_change(told: Envelope[AccountPasswordChanged], uow: Unit
     return Done()
 
 
-async def note_dispute(told: Envelope[NoticeDisputed], uow: UnitOfWork, _: Deps) -> Outcome:
+async def note_dispute(told: Envelope[NoticeDisputed] | Envelope[RecoveryAttack], uow: UnitOfWork, _: Deps) -> Outcome:
     """The owner says that somebody else was at work: no device passes without a code any more.
 
     No factor goes: who reads the owner's mail could else turn the second factor off by pressing a button.

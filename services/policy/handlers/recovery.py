@@ -159,7 +159,7 @@ async def _cancel(case: Case, recovery_id: RecoveryId, reason: str) -> Outcome:
     elif reason == ATTACK:
         is_news = await record_attack(case.conn, case.tenant_id, recovery_id)
     if is_news and reason == ATTACK:
-        case.say(events.RecoveryAttack(recovery_id=recovery_id))
+        case.say(events.RecoveryAttack(recovery_id=recovery_id), events.SessionsShouldEnd(reason="recovery_attack"))
     after = await find_request(case.conn, case.tenant_id, recovery_id)
     assert after is not None
     return Ok(recovery_view(after))

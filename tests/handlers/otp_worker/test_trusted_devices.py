@@ -20,6 +20,7 @@ from shared.contracts.types import (
     FirstFactor,
     FirstFactorMethod,
     Purpose,
+    RecoveryId,
 )
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, DAY, FIREFOX, STEP, Authenticator, Verifier
@@ -96,6 +97,10 @@ async def _a_disputed_notice(verifier: Verifier, _: Authenticator) -> None:
     assert factor.state is FactorState.ACTIVE  # who reads the mail must not be able to disarm the account
 
 
+async def _an_attack_by_recovery(verifier: Verifier, _: Authenticator) -> None:
+    await verifier.hear(events.RecoveryAttack(recovery_id=RecoveryId(new_id())))
+
+
 async def _a_new_factor(verifier: Verifier, app: Authenticator) -> None:
     await verifier.enrol_by_code(FactorType.SMS, proof=await verifier.proof(app))
 
@@ -127,6 +132,7 @@ async def _a_recovery(verifier: Verifier, _: Authenticator) -> None:
         _a_password_change,
         _a_password_change_that_policy_knows,
         _a_disputed_notice,
+        _an_attack_by_recovery,
         _a_new_factor,
         _the_policy_switching_it_off,
         _the_policy_switching_its_method_off,

@@ -340,13 +340,15 @@ async def test_a_forged_link_cancels_nothing(ann: Service, key_dir: Path) -> Non
 
 
 async def test_this_was_not_me(ann: Service, key_dir: Path) -> None:
-    """An attack is cancelled, named as one, and cannot be tried again for a day."""
+    """An attack is cancelled, named as one, and cannot be tried again for a day; sessions are told to end."""
     await prove(ann)
     told = await links(ann, key_dir)
     await ann.ask(by_link(ann, told[Channel.EMAIL], key_dir))
     view = RecoveryView.model_validate(await ann.ask(by_link(ann, told[Channel.EMAIL], key_dir, is_attack=True)))
     assert view.end_reason == "attack"
+    await ann.ask(by_link(ann, told[Channel.EMAIL], key_dir, is_attack=True))
     assert len(await ann.said(events.RecoveryAttack)) == 1
+    assert [each.data.reason for each in await ann.said(events.SessionsShouldEnd)] == ["recovery_attack"]
     assert await ann.refused(StartRecovery()) is RefusalCode.TOO_SOON
     await ann.move(DAY)
     assert (await start(ann)).state is RecoveryState.DRAFT
