@@ -3,6 +3,7 @@
 from services.otp_worker.deps import Deps
 from services.otp_worker.handlers import (
     admin_actions,
+    cancellation,
     challenges,
     confirmation,
     enrolment,
@@ -38,6 +39,7 @@ TABLE = HandlerTable[Deps](
     on(OTP_FACTORS, commands.ResetAccount, admin_actions.reset_account),
     on(OTP_FACTORS, commands.ImportFactors, moving.import_factors),
     on_list(OTP_COMMANDS, commands.StartLogin, logins.start_logins),
+    on(OTP_COMMANDS, commands.CancelChallenges, cancellation.cancel_challenges_of),
     on(OTP_COMMANDS, commands.OpenRecoveryChallenge, recovery.open_recovery_challenge),
     on(OTP_COMMANDS, commands.ExecuteRecovery, recovery.execute_recovery),
     on(OTP_COMMANDS, events.AccountPasswordChanged, trust.note_password_change),

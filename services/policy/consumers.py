@@ -7,6 +7,7 @@ from services.policy.handlers import (
     disputes,
     enforcement,
     factors,
+    gate,
     individual,
     policies,
     recovery,
@@ -26,6 +27,7 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.PutPolicy, policies.put_policy),
     on(POLICY_REQUESTS, commands.ReadPolicy, policies.read_policy_of_tenant),
     on(POLICY_REQUESTS, commands.Unlock, enforcement.unlock),
+    on(POLICY_REQUESTS, commands.ReadGate, gate.read_gate),
     on(POLICY_REQUESTS, commands.ChangeEnforcement, individual.change_enforcement),
     on(POLICY_REQUESTS, commands.ClearEnforcement, individual.clear_enforcement),
     on(POLICY_REQUESTS, commands.StartRecovery, recovery.start_recovery),
@@ -56,4 +58,5 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),
     on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
+    on(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end),
 )

@@ -244,6 +244,15 @@ class MakeRecoveryCode(Request):
     acting: Acting
 
 
+class CancelChallenges(Command):
+    """The account signs in through SSO from now on, or not at all: what is under way ends."""
+
+    type = "cancel_challenges"
+    lane = _OTP_COMMANDS
+
+    reason: str
+
+
 class OpenRecoveryChallenge(Command):
     """Mail the code that proves the mailbox of a recovery request."""
 
@@ -355,6 +364,13 @@ class Unlock(Request):
     hours: int
     reason: str
     acting: Acting | None = None
+
+
+class ReadGate(Request):
+    """May the account's running sessions go on. Answer: `GateView`."""
+
+    type = "read_gate"
+    lane = _POLICY_REQUESTS
 
 
 class ChangeEnforcement(Request):

@@ -304,6 +304,15 @@ class EnforcementView(Value):
     exempt_until: dt.datetime | None = None
 
 
+class GateView(Value):
+    """Whether sessions may go on; those begun before `sessions_valid_from` may not, whatever `allowed` says."""
+
+    allowed: bool
+    reason: str
+    state: EnforcementState
+    sessions_valid_from: dt.datetime | None = None
+
+
 class AccountView(Value):
     """An account as policy knows it."""
 

@@ -55,6 +55,7 @@ POLICY_COMMANDS = Lane(
         "factor.revoked",
         "notice.disputed",
         "notification.sent",
+        "sessions.should_end",
     ),
 )
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)

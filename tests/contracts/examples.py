@@ -182,6 +182,7 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         },
         "list_accounts": {"after": "agent-41"},
         "unlock": {"reason": "identity checked by telephone"},
+        "cancel_challenges": {"reason": "sso"},
         "change_enforcement": {
             "given": ["required", "exempt_until", "extended_until"],
             "reason": "on leave without the phone",

@@ -4,7 +4,8 @@ import datetime as dt
 from typing import Any
 
 from tests.support.api_client import Client
-from tests.support.api_people import Clock, enrol_authenticator, good, put
+from tests.support.api_people import Clock, enrol_authenticator, good, login, put
+from tests.support.eventually import eventually
 
 PASSWORD = {"method": "password"}
 DAY = dt.timedelta(days=1)
@@ -98,3 +99,50 @@ async def test_a_password_for_the_api_is_denied_in_any_requirement(client: Clien
     await good(client, "PUT", "/v1/policy", {})
     await enrol_authenticator(client, "ada")
     assert await decision(client, **api) == "deny"
+
+
+async def test_the_gate_tells_running_sessions_whether_to_go_on(client: Client) -> None:
+    """Asked at every page, it may be kept a minute; after a lock nobody works on in an old tab."""
+    clock, path = Clock(), "/v1/accounts/ada/gate"
+    await put(client, "ada")
+    opened = await client.call("GET", path)
+    assert opened.json == {
+        "allowed": True, "reason": "not_required", "state": "not_required", "sessions_valid_from": None,
+    }  # fmt: skip
+    assert opened.headers["Cache-Control"] == "private, max-age=60"
+    await good(client, "PUT", "/v1/policy", {"required": {"scope": "all"}, "grace_days": 7})
+    await clock.move(client, 8 * DAY)
+    closed = await eventually(lambda: good(client, "GET", path), lambda gate: gate["sessions_valid_from"] is not None)
+    assert (closed["allowed"], closed["reason"]) == (False, "deadline_passed")
+    unknown = await client.call("GET", "/v1/accounts/nobody/gate")
+    assert (unknown.status, unknown.headers["Cache-Control"]) == (404, "no-store")
+
+
+async def test_sso_ends_what_is_under_way_and_leaving_it_starts_the_grace(client: Client) -> None:
+    """Row 27: the factor lies dormant, a password login of the account is judged like any other."""
+    clock = Clock()
+    app = await enrol_authenticator(client, "ada")
+    challenge = await login(client, "ada")
+    await good(client, "PUT", "/v1/accounts/ada", {"sso": True})
+    path = f"/v1/challenges/{challenge['id']}"
+    await eventually(lambda: good(client, "GET", path), lambda seen: seen["state"] == "cancelled")
+    by_sso = {"account_id": "ada", "first_factor": {"method": "sso", "idp": "https://idp.acme.example"}}
+    assert (await good(client, "POST", "/v1/logins", by_sso))["reason"] == "sso"
+    assert await decision(client) == "challenge"
+    trusting = {"required": {"scope": "all"}, "trusted_idps": ["https://idp.acme.example"]}
+    await good(client, "PUT", "/v1/policy", trusting)
+    by_sso["first_factor"] = {**by_sso["first_factor"], "amr": ["pwd", "mfa"]}  # type: ignore[dict-item]
+    assert (await good(client, "POST", "/v1/logins", by_sso))["reason"] == "idp_second_factor"
+
+    await put(client, "ben")
+    await good(client, "PUT", "/v1/accounts/ben", {"sso": True})
+    await clock.move(client, 30 * DAY)
+    await good(client, "PUT", "/v1/accounts/ben", {"sso": False})
+    answer = await good(client, "POST", "/v1/logins", {"account_id": "ben", "first_factor": PASSWORD})
+    assert answer["decision"] == "enrol_optional"
+    left = dt.datetime.fromisoformat(answer["deadline"]) - clock.now
+    assert dt.timedelta(days=6, hours=23) < left <= dt.timedelta(days=7)
+    await good(client, "PUT", "/v1/accounts/ada", {"sso": False})
+    challenge = await login(client, "ada")
+    code = {"code": app.at(clock.now)}
+    await good(client, "POST", f"/v1/challenges/{challenge['id']}/verify", code)

@@ -50,6 +50,16 @@ ACCOUNT_ROUTES = (
         refusals=(*NO_ACCOUNT, *BY_ADMIN, RefusalCode.NOT_LOCKED_OUT),
     ),
     Route(
+        method="GET",
+        path=f"{_ACCOUNT}/gate",
+        allows=(KeyScope.LOGINS,),
+        handler=enforcement.gate,
+        summary="May the account's running sessions go on",
+        answer=replies.GateView,
+        cache_control="private, max-age=60",
+        refusals=NO_ACCOUNT,
+    ),
+    Route(
         method="PUT",
         path=f"{_ACCOUNT}/enforcement",
         allows=(KeyScope.ADMIN,),

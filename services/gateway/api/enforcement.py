@@ -2,7 +2,7 @@
 
 from services.gateway.api.call import Call, Nothing, Outcome
 from services.gateway.api.policy_bodies import EnforcementBody, EnforcementQuery
-from shared.contracts.commands import ChangeEnforcement, ClearEnforcement
+from shared.contracts.commands import ChangeEnforcement, ClearEnforcement, ReadGate
 
 
 async def change(call: Call[EnforcementBody, Nothing]) -> Outcome:
@@ -17,6 +17,13 @@ async def change(call: Call[EnforcementBody, Nothing]) -> Outcome:
         acting=body.acting(),
     )
     return await call.ask(command, account_id=call.account_id, actor=body.actor)
+
+
+async def gate(call: Call[Nothing, Nothing]) -> Outcome:
+    """Asked at each page of a session, so it may be kept for a minute. One that began before `sessions_valid_from`
+    ends, and nobody goes on where `allowed` is false.
+    """
+    return await call.ask(ReadGate(), account_id=call.account_id)
 
 
 async def clear(call: Call[Nothing, EnforcementQuery]) -> Outcome:

@@ -55,6 +55,7 @@ class Route:
     status: int = 200
     is_idempotent: bool = False  # an Idempotency-Key is required
     accepts: tuple[str, ...] = (JSON,)
+    cache_control: str | None = None  # of a good answer; what is not said must not be stored
     refusals: tuple[Code, ...] = ()
 
     @property
@@ -71,7 +72,10 @@ def served(route: Route, deps: Deps) -> Callable[[web.Request], Awaitable[web.St
         outcome = call if isinstance(call, Problem) else await route.handler(call)
         match outcome:
             case Said(data):
-                return web.Response(body=json.dumps(data).encode(), status=route.status, content_type=JSON)
+                response = web.Response(body=json.dumps(data).encode(), status=route.status, content_type=JSON)
+                if route.cache_control is not None:
+                    response.headers["Cache-Control"] = route.cache_control
+                return response
             case Streamed():
                 return outcome.response()
             case Problem():

@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 from shared.contracts.commands import PutAccount
-from shared.contracts.policy import Policy
 from shared.contracts.types import Contact, Role
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ def is_outdated(before: Account | None, change: PutAccount) -> bool:
 
 
 def changed_account(
-    before: Account | None, change: PutAccount, *, account_id: str, policy: Policy, now: dt.datetime
+    before: Account | None, change: PutAccount, *, account_id: str, is_covered: bool, now: dt.datetime
 ) -> Account:
     """The account after the change. What was not given stays; what was given as None goes back to its default."""
     blank = Account(account_id=account_id, created_at=now)
@@ -97,7 +96,7 @@ def changed_account(
     new = _with_address(new, change, given, now)
     if old.is_sso and not new.is_sso:
         new = replace(new, left_sso_at=now)
-    if old.role is not new.role and not policy.required.covers(old.role):
+    if old.role is not new.role and not is_covered:
         new = replace(new, role_changed_at=now)  # a promotion within the requirement starts no new grace period
     return new
 

@@ -9,10 +9,16 @@ from services.policy.handlers.recovery_end import cancel_open_recovery, put_off_
 from services.policy.handlers.requirement import give_notice
 from services.policy.queries.accounts import account_ids_after, prove_mailbox, record_password_change, store_account
 from services.policy.queries.clocks import read_clock
-from services.policy.queries.policies import read_policy
 from services.policy.queries.standings import read_standing, read_standings
 from shared.contracts import events
-from shared.contracts.commands import ListAccounts, ProveMailbox, PutAccount, ReadAccount, RecordPasswordChange
+from shared.contracts.commands import (
+    CancelChallenges,
+    ListAccounts,
+    ProveMailbox,
+    PutAccount,
+    ReadAccount,
+    RecordPasswordChange,
+)
 from shared.contracts.envelope import Envelope
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import AccountsPage, AccountView, RefusalCode
@@ -31,14 +37,22 @@ async def put_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps
     known = before.account if before is not None else None
     if before is not None and is_outdated(known, message.data):
         return Ok(account_view(before, case.now))
-    stored = await read_policy(uow.conn, message.tenant_id)
-    account = changed_account(known, message.data, account_id=case.account_id, policy=stored.policy, now=case.now)
+    account = changed_account(
+        known, message.data, account_id=case.account_id, is_covered=_is_covered(before), now=case.now
+    )
     if account != known:
         await store_account(uow.conn, message.tenant_id, account)
     after = await case.standing()
     assert after is not None
     await _follow_up(case, before, after, is_import=message.data.is_import)
     return Ok(account_view(after, case.now))
+
+
+def _is_covered(standing: Standing | None) -> bool:
+    """Whether a factor is asked of the account already: another role starts no new grace period then."""
+    if standing is None:
+        return False
+    return standing.is_individually_required or standing.policy.required.covers(standing.account.role)
 
 
 async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is_import: bool) -> None:
@@ -53,7 +67,10 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is
             case.cause, case.uow, case.deps, [after], case.now, reason="account_changed", is_silent=is_import
         )
     if after.account.is_sso or not after.account.is_active:
-        await cancel_open_recovery(case, after, "sso" if after.account.is_sso else "account_inactive")
+        reason = "sso" if after.account.is_sso else "account_inactive"
+        await cancel_open_recovery(case, after, reason)
+        if {"is_sso", "is_active"} & set(changed):
+            case.say(CancelChallenges(reason=reason))
     if is_address_changed(known, after.account):
         await tell(case, after.account, Notification.ADDRESS_CHANGED, {"happened_at": case.now})
         await put_off_recovery(case, after)

@@ -8,6 +8,7 @@ from services.policy.domain.notice_plan import enforcement_timers
 from services.policy.domain.standing import Standing
 from services.policy.handlers.case import Case, may_not_act, open_case, tell
 from services.policy.queries.enforcements import extend, record_lock
+from services.policy.queries.policies import hold_policy
 from services.policy.queries.timers import arm_timers
 from shared.contracts import events
 from shared.contracts.commands import LockOutAccount, RemindOfEnforcement, Unlock
@@ -40,6 +41,7 @@ async def remind_of_enforcement(message: Envelope[RemindOfEnforcement], uow: Uni
 async def lock_out_account(message: Envelope[LockOutAccount], uow: UnitOfWork, deps: Deps) -> Outcome:
     """Announce the lock, once. Factors are read under the account's lock: who has just enrolled is not locked out."""
     case = await open_case(message, uow, deps)
+    await hold_policy(case.conn, case.tenant_id)
     standing = await case.standing()
     if standing is None:
         return Done()

@@ -23,6 +23,15 @@ async def lock_policy(conn: Connection, tenant_id: UUID) -> StoredPolicy:
     return await read_policy(conn, tenant_id)
 
 
+async def hold_policy(conn: Connection, tenant_id: UUID) -> None:
+    """Until the transaction ends nobody replaces the tenant's policy; any number may hold it.
+
+    For what cannot be computed again: a lock that is announced while the requirement ends would stand in the log, and
+    in a mail, after the end.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid || ':policy', 0))", tenant_id)
+
+
 async def store_policy(conn: Connection, tenant_id: UUID, stored: StoredPolicy) -> None:
     """Put a version in the place of the one before."""
     await conn.execute(

@@ -13,8 +13,7 @@ from services.policy.domain.account import (
     is_outdated,
 )
 from shared.contracts.commands import PutAccount
-from shared.contracts.policy import Policy, Requirement, Scope
-from shared.contracts.types import Contact, Role
+from shared.contracts.types import Contact
 
 NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -26,10 +25,10 @@ def contact(name: str, *, sealed: str = "once") -> Contact:
     return Contact(sealed=f"v1.k1.{name}{sealed}", masked=name[0], digest=name)
 
 
-def change(before: Account | None, *, at: dt.datetime = NOW, policy: Policy | None = None, **given: Any) -> Account:
+def change(before: Account | None, *, at: dt.datetime = NOW, is_covered: bool = False, **given: Any) -> Account:
     """Apply a change that gives just these fields."""
     command = PutAccount.model_validate({"given": tuple(given), **given})
-    return changed_account(before, command, account_id="ann", policy=policy or Policy(), now=at)
+    return changed_account(before, command, account_id="ann", is_covered=is_covered, now=at)
 
 
 ANN = change(None, role="agent", email=contact("old"), email_verified=True)
@@ -116,8 +115,6 @@ def test_leaving_sso_is_remembered() -> None:
 
 def test_only_a_role_that_was_not_covered_starts_anew() -> None:
     """A change within the requirement renews no grace."""
-    admins = Policy(required=Requirement(scope=Scope.ROLES, roles=(Role.ADMIN,)))
-    promoted = change(ANN, at=NOW + DAY, policy=admins, role="admin")
+    promoted = change(ANN, at=NOW + DAY, role="admin")
     assert promoted.subject_since == NOW + DAY
-    everybody = Policy(required=Requirement(scope=Scope.ALL))
-    assert change(ANN, at=NOW + DAY, policy=everybody, role="admin").subject_since == NOW
+    assert change(ANN, at=NOW + DAY, is_covered=True, role="admin").subject_since == NOW

@@ -1,0 +1,29 @@
+"""May the sessions go on that an account has at the helpdesk."""
+
+from services.policy.deps import Deps
+from services.policy.domain.gate import gate_of
+from services.policy.queries.clocks import read_clock
+from services.policy.queries.sessions import read_sessions_valid_from, record_end_of_sessions
+from services.policy.queries.standings import read_standing
+from shared.contracts import events
+from shared.contracts.commands import ReadGate
+from shared.contracts.envelope import Envelope
+from shared.contracts.replies import RefusalCode
+from shared.messaging.outcome import Done, Ok, Outcome, refuse
+from shared.messaging.unit_of_work import UnitOfWork
+
+
+async def read_gate(message: Envelope[ReadGate], uow: UnitOfWork, _deps: Deps) -> Outcome:
+    """As it is now; what is cached of it may be a minute old."""
+    standing = await read_standing(uow.conn, message.tenant_id, message.account_id)
+    if standing is None:
+        return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
+    now = await read_clock(uow.conn, message.tenant_id)
+    valid_from = await read_sessions_valid_from(uow.conn, message.tenant_id, standing.account.account_id)
+    return Ok(gate_of(standing, valid_from, now))
+
+
+async def sessions_should_end(message: Envelope[events.SessionsShouldEnd], uow: UnitOfWork, _deps: Deps) -> Outcome:
+    """Whoever said so, and in whatever order it arrives: sessions begun before are over."""
+    await record_end_of_sessions(uow.conn, message.tenant_id, message.account_id or "", message.time)
+    return Done()
