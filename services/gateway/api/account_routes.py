@@ -104,9 +104,11 @@ RECOVERY_ROUTES = (
         is_idempotent=True,
         refusals=(
             *NO_ACCOUNT,
+            RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.NO_MAILBOX,
             RefusalCode.RECOVERY_NOT_OFFERED,
             RefusalCode.TOO_MANY_RECOVERIES,
+            RefusalCode.TOO_SOON,
         ),
     ),
     Route(

@@ -38,9 +38,10 @@ def _call(method: str, path: str, operation: Json, document: Json) -> Json:
         "scopes": f"scope {' or '.join(scopes)}" if scopes else "",
         "parameters": [_parameter(each) for each in operation["parameters"]],
         "fields": _fields(body, document),
-        "example": _example(body),
+        "example": _example(operation.get("requestBody", {})),
+        "answer": next((_example(each) for status, each in operation["responses"].items() if status < "3"), ""),
         "responses": [
-            _response(status, each) for status, each in operation["responses"].items() if status != "default"
+            _response(status, each, document) for status, each in operation["responses"].items() if status != "default"
         ],
     }
 
@@ -87,10 +88,19 @@ def _type(schema: Json, document: Json) -> str:
     return str(schema.get("format") or schema.get("const") or schema.get("type") or "any")
 
 
-def _example(body: Json) -> str:
-    examples = body.get("examples")
-    return json.dumps(examples[0], indent=2) if examples else ""
+def _example(spoken: Json) -> str:
+    """That of a body or of an answer."""
+    media: Json = next(iter(spoken.get("content", {}).values()), {})
+    found = media.get("example")
+    return json.dumps(found, indent=2, ensure_ascii=False) if found else ""
 
 
-def _response(status: str, response: Json) -> Json:
-    return {"status": status, "text": response["description"].replace("`", "")}
+def _response(status: str, response: Json, document: Json) -> Json:
+    """A status; where it is a problem, each that it may be, with its title and the page about it."""
+    media: Json = next(iter(response.get("content", {}).values()), {})
+    known = document["components"]["examples"]
+    problems = [
+        {"code": code, "title": known[code]["summary"], "page": known[code]["value"]["type"]}
+        for code in media.get("examples", {})
+    ]
+    return {"status": status, "text": "" if problems else response["description"], "problems": problems}

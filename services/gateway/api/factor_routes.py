@@ -2,7 +2,7 @@
 
 from services.gateway.api import admin_bodies, answers, bodies, factors
 from services.gateway.api.auth import KeyScope
-from services.gateway.api.refusals import BY_TWO_ADMINS, NO_ACCOUNT, NOT_SENT, WRONG_CODE
+from services.gateway.api.refusals import BY_TWO_ADMINS, NO_ACCOUNT, NOT_ANSWERABLE, NOT_SENT, WRONG_CODE
 from services.gateway.api.route import Route
 from services.gateway.problems import HttpCode
 from shared.contracts import replies
@@ -26,6 +26,9 @@ FACTOR_ROUTES = (
             *NO_ACCOUNT,
             *BY_TWO_ADMINS,
             RefusalCode.HAS_FACTORS,
+            RefusalCode.ACCOUNT_INACTIVE,
+            RefusalCode.FACTOR_NOT_FOUND,
+            RefusalCode.NO_MAILBOX,
             RefusalCode.METHOD_NOT_ALLOWED,
             RefusalCode.PROOF_REQUIRED,
             RefusalCode.EMAIL_NOT_VERIFIED,
@@ -58,7 +61,7 @@ FACTOR_ROUTES = (
             RefusalCode.FACTOR_NOT_FOUND,
             RefusalCode.FACTOR_NOT_PENDING,
             RefusalCode.CODES_UNSAVED,
-            RefusalCode.CHALLENGE_EXHAUSTED,
+            *NOT_ANSWERABLE,
             *WRONG_CODE,
         ),
     ),
@@ -76,6 +79,7 @@ FACTOR_ROUTES = (
             RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.FACTOR_NOT_FOUND,
             RefusalCode.FACTOR_NOT_PENDING,
+            *NOT_ANSWERABLE,
             *NOT_SENT,
         ),
     ),
@@ -87,7 +91,7 @@ FACTOR_ROUTES = (
         summary="Rename a factor",
         body=bodies.RenameBody,
         answer=replies.FactorView,
-        refusals=(RefusalCode.FACTOR_NOT_FOUND,),
+        refusals=(*NO_ACCOUNT, RefusalCode.FACTOR_NOT_FOUND),
     ),
     Route(
         method="DELETE",
@@ -97,7 +101,12 @@ FACTOR_ROUTES = (
         summary="Remove a factor",
         query=bodies.ProofQuery,
         answer=replies.FactorView,
-        refusals=(RefusalCode.FACTOR_NOT_FOUND, RefusalCode.PROOF_REQUIRED, RefusalCode.LAST_FACTOR_REQUIRED),
+        refusals=(
+            *NO_ACCOUNT,
+            RefusalCode.FACTOR_NOT_FOUND,
+            RefusalCode.PROOF_REQUIRED,
+            RefusalCode.LAST_FACTOR_REQUIRED,
+        ),
     ),
     Route(
         method="POST",
@@ -147,6 +156,6 @@ FACTOR_ROUTES = (
         handler=factors.distrust,
         summary="End the trust of one device",
         answer=replies.RevokedDevices,
-        refusals=(RefusalCode.DEVICE_NOT_FOUND,),
+        refusals=(*NO_ACCOUNT, RefusalCode.DEVICE_NOT_FOUND),
     ),
 )

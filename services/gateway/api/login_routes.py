@@ -19,7 +19,7 @@ LOGIN_ROUTES = (
         body=bodies.LoginBody,
         answer=replies.LoginAnswer,
         is_idempotent=True,
-        refusals=(*NO_ACCOUNT, RefusalCode.ACCOUNT_INACTIVE, RefusalCode.TOO_MANY_CHALLENGES),
+        refusals=(*NO_ACCOUNT, RefusalCode.METHOD_NOT_ALLOWED, RefusalCode.TOO_MANY_CHALLENGES),
     ),
     Route(
         method="GET",
@@ -54,6 +54,7 @@ LOGIN_ROUTES = (
         refusals=(
             *NOT_OPEN,
             *WRONG_CODE,
+            RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.FACTOR_NOT_OFFERED,
             RefusalCode.NO_BACKUP_CODES,
             RefusalCode.NO_RECOVERY_KEY,

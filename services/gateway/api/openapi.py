@@ -13,9 +13,10 @@ from pydantic.json_schema import models_json_schema
 
 from services.gateway.api.answers import ProblemDocument
 from services.gateway.api.auth import May
+from services.gateway.api.examples import example
 from services.gateway.api.page import Page
 from services.gateway.api.route import ID_PARTS, Route
-from services.gateway.problems import CONTENT_TYPE, KINDS, Code, HttpCode
+from services.gateway.problems import CONTENT_TYPE, KINDS, Code, HttpCode, Problem
 from services.gateway.settings import GatewaySettings
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ACCOUNT_ID_PATTERN
@@ -26,8 +27,9 @@ DESCRIPTION = (
     "The second factor of a helpdesk's logins. Errors are problem documents (RFC 9457). POSTs that change or send take "
     "an Idempotency-Key: the same key and body give the same answer. Lists are paged by opaque cursors."
 )
+REQUEST = "01990000-0000-7000-8000-0000000000aa"  # the id that the examples of problems are answered with
 _REF = "#/components/schemas/{model}"
-_ALWAYS: tuple[Code, ...] = (
+ALWAYS: tuple[Code, ...] = (
     HttpCode.UNAUTHORIZED,
     HttpCode.KEY_EXPIRED,
     HttpCode.TENANT_SUSPENDED,
@@ -37,8 +39,8 @@ _ALWAYS: tuple[Code, ...] = (
     RefusalCode.UNAVAILABLE,
     RefusalCode.KEY_MISSING,
 )
-_WITH_BODY: tuple[Code, ...] = (HttpCode.MALFORMED_JSON, HttpCode.BODY_TOO_LARGE, HttpCode.UNSUPPORTED_MEDIA_TYPE)
-_WITH_KEY: tuple[Code, ...] = (
+WITH_BODY: tuple[Code, ...] = (HttpCode.MALFORMED_JSON, HttpCode.BODY_TOO_LARGE, HttpCode.UNSUPPORTED_MEDIA_TYPE)
+WITH_KEY: tuple[Code, ...] = (
     HttpCode.IDEMPOTENCY_KEY_MISSING,
     HttpCode.IDEMPOTENCY_KEY_INVALID,
     RefusalCode.ALREADY_ANSWERED,
@@ -59,7 +61,7 @@ def document(entries: Sequence[Route | Page], settings: GatewaySettings) -> Json
     names, schemas = _schemas(routes)
     paths: dict[str, Json] = {}
     for entry in entries:
-        operation = _operation(entry, names) if isinstance(entry, Route) else _page(entry)
+        operation = _operation(entry, names, schemas) if isinstance(entry, Route) else _page(entry)
         paths.setdefault(entry.path, {})[entry.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -68,6 +70,7 @@ def document(entries: Sequence[Route | Page], settings: GatewaySettings) -> Json
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "examples": {code.value: _problem_document(code, settings) for code in KINDS},
             "securitySchemes": {
                 "api_key": {"type": "http", "scheme": "bearer", "bearerFormat": "df_live_… | df_test_…"}
             },
@@ -86,8 +89,8 @@ def _body(route: Route) -> type[BaseModel] | None:
     return route.documented_body or route.body
 
 
-def _operation(route: Route, names: dict[type[BaseModel], Json]) -> Json:
-    codes = [*_ALWAYS, *route.refusals]
+def _operation(route: Route, names: dict[type[BaseModel], Json], schemas: Json) -> Json:
+    codes = [*ALWAYS, *route.refusals]
     operation: Json = {
         "operationId": _operation_id(route),
         "summary": route.summary,
@@ -99,19 +102,27 @@ def _operation(route: Route, names: dict[type[BaseModel], Json]) -> Json:
     if not isinstance(route.allows, May):
         operation["x-scopes"] = [scope.value for scope in route.allows]
     if (body := _body(route)) is not None:
-        codes += _WITH_BODY
+        codes += WITH_BODY
         is_required = any(field.is_required() for field in body.model_fields.values())
-        content = {content_type: {"schema": names[body]} for content_type in route.accepts}
+        media = {"schema": names[body], "example": example(names[body], schemas)}
+        content = dict.fromkeys(route.accepts, media)
         operation["requestBody"] = {"required": is_required, "content": content}
     if route.is_idempotent:
-        codes += _WITH_KEY
+        codes += WITH_KEY
         operation["parameters"].append(_KEY_PARAMETER)
     good = {
         "description": HTTPStatus(route.status).phrase,
-        "content": {route.content_type: {"schema": names[route.answer] if route.answer else {"type": "string"}}},
+        "content": {route.content_type: _answer(route, names, schemas)},
     }
-    operation["responses"] = {str(route.status): good} | _problems(codes) | {"default": _problem("Another problem")}
+    problems = _problems(codes)
+    operation["responses"] = {str(route.status): good} | problems | {"default": _problem("Another problem")}
     return operation
+
+
+def _answer(route: Route, names: dict[type[BaseModel], Json], schemas: Json) -> Json:
+    if route.answer is None:
+        return {"schema": {"type": "string"}}
+    return {"schema": names[route.answer], "example": example(names[route.answer], schemas)}
 
 
 def _operation_id(route: Route) -> str:
@@ -155,9 +166,22 @@ def _not_null(schema: Json) -> Json:
 def _problems(codes: Iterable[Code]) -> Json:
     ordered = sorted(set(codes), key=lambda code: (KINDS[code].status, code.value))
     return {
-        str(status): _problem(", ".join(f"`{code.value}`" for code in group), status)
+        str(status): _problem_answer(list(group), status)
         for status, group in groupby(ordered, key=lambda code: KINDS[code].status)
     }
+
+
+def _problem_answer(codes: Sequence[Code], status: int) -> Json:
+    """What a status means here: each refusal with its document."""
+    answer = _problem(", ".join(f"`{code.value}`" for code in codes), status)
+    answer["content"][CONTENT_TYPE]["examples"] = {
+        code.value: {"$ref": f"#/components/examples/{code.value}"} for code in codes
+    }
+    return answer
+
+
+def _problem_document(code: Code, settings: GatewaySettings) -> Json:
+    return {"summary": KINDS[code].title, "value": Problem(code=code).document(settings, REQUEST)}
 
 
 def _problem(description: str, status: int | None = None) -> Json:

@@ -5,12 +5,12 @@ from shared.contracts.replies import RefusalCode
 NO_ACCOUNT = (RefusalCode.ACCOUNT_NOT_FOUND,)
 BY_ADMIN = (RefusalCode.ACTOR_NOT_AN_ADMIN, RefusalCode.ACTOR_PROOF_REQUIRED, RefusalCode.NOT_ON_ONESELF)
 BY_TWO_ADMINS = (*BY_ADMIN, RefusalCode.APPROVER_REQUIRED)
-NOT_OPEN = (
-    RefusalCode.CHALLENGE_NOT_FOUND,
+NOT_ANSWERABLE = (
     RefusalCode.CHALLENGE_NOT_OPEN,
     RefusalCode.CHALLENGE_EXPIRED,
     RefusalCode.CHALLENGE_EXHAUSTED,
 )
+NOT_OPEN = (RefusalCode.CHALLENGE_NOT_FOUND, *NOT_ANSWERABLE)
 WRONG_CODE = (
     RefusalCode.CLOCK_OFF,
     RefusalCode.CODE_ALREADY_USED,

@@ -1,6 +1,8 @@
 """The OpenAPI document says what is served, all of it and nothing else."""
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,14 @@ from aiohttp import web
 from openapi_spec_validator import validate
 from pydantic import BaseModel, SecretStr
 
+from services.gateway.api.answers import ProblemDocument
 from services.gateway.api.auth import May
 from services.gateway.api.documentation import documentation
 from services.gateway.api.openapi import document
 from services.gateway.api.parsing import parse_body
 from services.gateway.api.routes import ROUTES, listed
 from services.gateway.problems import CONTENT_TYPE, KINDS, Problem
+from services.gateway.prompt.rendering import Pages
 from services.gateway.settings import GatewaySettings
 
 SETTINGS = GatewaySettings(database_url=SecretStr("postgresql://nowhere/"), key_dir=Path("/nowhere"))
@@ -98,6 +102,39 @@ def test_every_example_is_valid(model: type[BaseModel], example: dict[str, Any])
     assert not isinstance(parsed, Problem)
 
 
+def shown(method: str, path: str) -> Iterator[tuple[type[BaseModel], Any]]:
+    """Models of a call's body and answer, and the example that the document has of each."""
+    [route] = [each for each in ROUTES if (each.method, each.path) == (method, path)]
+    operation = DOCUMENT["paths"][path][method.lower()]
+    if (body := route.documented_body or route.body) is not None:
+        for media in operation["requestBody"]["content"].values():
+            yield body, media["example"]
+    if route.answer is not None:
+        yield route.answer, operation["responses"][str(route.status)]["content"][route.content_type]["example"]
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(API))
+def test_every_call_shows_what_is_asked_and_answered(method: str, path: str) -> None:
+    """Reading an example is quicker than reading a schema; one that the models refuse would be copied all the same."""
+    for model, example in shown(method, path):
+        model.model_validate_json(json.dumps(example))
+        assert example != {} or not model.model_fields, model.__name__
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(API))
+def test_every_refusal_shows_its_problem_document(method: str, path: str) -> None:
+    """A client is written against the document that it will get."""
+    for status, response in DOCUMENT["paths"][path][method.lower()]["responses"].items():
+        if not status.startswith(("4", "5")):
+            continue
+        examples = response["content"][CONTENT_TYPE]["examples"]
+        assert {f"`{code}`" for code in examples} == set(response["description"].split(", "))
+        for code, each in examples.items():
+            assert each == {"$ref": f"#/components/examples/{code}"}
+            document = ProblemDocument.model_validate(DOCUMENT["components"]["examples"][code]["value"])
+            assert (document.code, str(document.status)) == (code, status)
+
+
 def test_schemas_have_names_that_people_can_read() -> None:
     """They become class names of generated clients."""
     assert [name for name in DOCUMENT["components"]["schemas"] if "__" in name or not re.match(r"[A-Z]", name)] == []
@@ -108,3 +145,14 @@ def test_the_page_for_people_lists_every_call() -> None:
     page = documentation(DOCUMENT)
     shown = {(call["method"], call["path"]) for group in page["groups"] for call in group["calls"]}
     assert shown == {(method, path) for method, path, _ in operations()}
+
+
+def test_the_page_for_people_shows_examples_and_refusals() -> None:
+    """Not everybody reads JSON schemas."""
+    page = documentation(DOCUMENT)
+    [verify] = [call for group in page["groups"] for call in group["calls"] if call["path"].endswith("/verify")]
+    assert '"code": "123456"' in verify["example"]
+    assert '"method": "totp"' in verify["answer"]
+    problems = {each["code"] for response in verify["responses"] for each in response["problems"]}
+    assert {"code_wrong", "challenge_expired", "throttled"} <= problems
+    assert "code_wrong" in Pages().text("documentation.html", page)
