@@ -39,8 +39,8 @@ _INSTANT = re.compile(r"\d\d:\d\d:\d\d\.\d{6}")
 class Backend(Helpdesk):
     """A helpdesk's backend that remembers what it was told in confidence."""
 
-    def __init__(self, base_url: str, api_key: Secret[str]) -> None:
-        super().__init__(base_url, api_key)
+    def __init__(self, base_url: str, api_key: Secret[str], *, domain: str) -> None:
+        super().__init__(base_url, api_key, domain=domain)
         self.confided = {api_key.reveal()}
 
     async def send(

@@ -29,7 +29,7 @@ def instant(text: str) -> dt.datetime:
 
 async def put(helpdesk: Helpdesk, account_id: str, role: str = "agent", **more: object) -> Person:
     """An account with a verified address; a phone number and the like as given."""
-    person = Person(account_id, f"{account_id}@acme.example", "")
+    person = Person(account_id, f"{account_id}@{helpdesk.domain}", "")
     body = {"role": role, "email": person.email, "email_verified": True, **more}
     await helpdesk.call("PUT", path_of(account_id), body)
     return person

@@ -41,7 +41,7 @@ class Owner:
     @property
     def email(self) -> str:
         """The address that the account is made with."""
-        return f"{self.account_id}@acme.example"
+        return f"{self.account_id}@{self.helpdesk.domain}"
 
     async def put(self, **given: object) -> Json:
         """An agent with a verified address and a phone, unless said otherwise."""

@@ -15,25 +15,27 @@ from tests.support.stack import Stack
 async def open_world(
     stack: Stack, *, name: str = "Acme Helpdesk", backend: type[Helpdesk] = Helpdesk
 ) -> AsyncIterator[World]:
-    """A fresh sandbox tenant."""
+    """A fresh sandbox tenant. Its people have addresses and numbers that no other test's late mail goes to."""
 
     async def verify_audit(tenant_id: UUID) -> int:
         return await verify_tenant(stack.dsn, tenant_id, stack.key_dir)
 
     tenant_id = await create_tenant(stack.dsn, name=name, is_sandbox=True)
-    async with backend(stack.url, await create_api_key(stack.dsn, tenant_id, name="tests")) as helpdesk:
+    key = await create_api_key(stack.dsn, tenant_id, name="tests")
+    async with backend(stack.url, key, domain=f"{tenant_id.hex[-12:]}.acme.example") as helpdesk:
         yield World(
             tenant_id=tenant_id,
             helpdesk=helpdesk,
             mailbox=stack.mailbox,
             phones=stack.phones,
             verify_audit=verify_audit,
+            first_number=200 + tenant_id.int % 160 * 5,
         )
 
 
 async def enrolled(helpdesk: Helpdesk, account_id: str) -> Person:
     """An agent with an active authenticator; the code of the current step is used up."""
-    person = Person(account_id, f"{account_id}@acme.example", "")
+    person = Person(account_id, f"{account_id}@{helpdesk.domain}", "")
     path = f"/v1/accounts/{account_id}"
     body = {"role": "agent", "email": person.email, "email_verified": True}
     await helpdesk.call("PUT", path, body)

@@ -26,9 +26,10 @@ class Unexpected(Exception):
 
 
 class Helpdesk:
-    """One tenant's backend. Entered and left as a context manager."""
+    """One tenant's backend; its people's mailboxes are at ``domain``. Entered and left as a context manager."""
 
-    def __init__(self, base_url: str, api_key: Secret[str]) -> None:
+    def __init__(self, base_url: str, api_key: Secret[str], *, domain: str = "acme.example") -> None:
+        self.domain = domain
         self._base_url = base_url
         self._api_key = api_key
         self._session: aiohttp.ClientSession | None = None

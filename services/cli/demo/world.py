@@ -46,11 +46,19 @@ class World:
     mailbox: Mailbox
     phones: TwilioSimulator
     verify_audit: Callable[[UUID], Awaitable[int]]
-    ann: Person = field(default_factory=lambda: Person("ann", "ann@acme.example", "+447700900123"))
-    ben: Person = field(default_factory=lambda: Person("ben", "ben@acme.example", "+447700900124"))
-    cleo: Person = field(default_factory=lambda: Person("cleo", "cleo@acme.example", "+447700900125"))
-    dan: Person = field(default_factory=lambda: Person("dan", "dan@acme.example", "+447700900126"))
-    root: Person = field(default_factory=lambda: Person("root", "root@acme.example", "+447700900127"))
+    first_number: int = 123  # of +447700900000 to …999, which are nobody's (Ofcom's numbers for drama)
+    ann: Person = field(init=False)
+    ben: Person = field(init=False)
+    cleo: Person = field(init=False)
+    dan: Person = field(init=False)
+    root: Person = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Give everybody a mailbox and a phone."""
+        self.ann, self.ben, self.cleo, self.dan, self.root = (
+            Person(name, f"{name}@{self.helpdesk.domain}", f"+447700900{number:03}")
+            for number, name in enumerate(("ann", "ben", "cleo", "dan", "root"), start=self.first_number)
+        )
 
     async def put_account(self, person: Person, role: str) -> None:
         """The helpdesk sends an account."""
