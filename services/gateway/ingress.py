@@ -102,7 +102,7 @@ class Ingress:
             if isinstance(given, Problem):
                 return given
             publisher = Publisher(tenant_id=incoming.tenant_id, is_sandbox=tenant.is_sandbox)
-            judged = judge(given, publisher, self._contacts, answers_event=True)
+            judged = judge(given, publisher, self._contacts.within(tenant.countries), answers_event=True)
             if isinstance(judged, Rejected):
                 return judged.problem
             rows = await store_accepted(conn, incoming.tenant_id, [judged])

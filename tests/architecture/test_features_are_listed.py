@@ -20,7 +20,7 @@ _CALL = re.compile(r"`(GET|PUT|POST|PATCH|DELETE) ([^`]+)`")
 _BELOW_ACCOUNT = "/v1/accounts/{account_id}"
 _NEEDS_KEY = re.compile(r"^\| `(\w+) ([^`]+)` \|[^|]*\| (yes)? ?\|$", re.MULTILINE)
 _LAST_ROW = 32
-_NOT_YET = {13, 18, 19, 20}
+_NOT_YET = {18, 19, 20}
 _OVER_HTTP = ("tests.support.", "services.cli.demo.", "shared.ids")
 """What a test of a row may use of our own: a backend's client, simulators, and the stack itself."""
 

@@ -391,6 +391,45 @@ async def test_sms_go_to_the_countries_of_the_tenant_only(client: Client) -> Non
     assert (answer.status, answer.code) == (422, "country_not_allowed")
 
 
+async def test_an_accounts_phone_is_a_mobile_in_the_countries_of_the_tenant(client: Client) -> None:
+    """Codes and warnings go there: a landline takes none, and a far number costs, however the account comes in."""
+    for countries, phone, code in (
+        ([], "+442079460123", "phone_not_mobile"),
+        (["DE"], "+33612345678", "country_not_allowed"),
+    ):
+        await client.call("PUT", "/v1/tenant", {"name": "Acme", "countries": countries})
+        put = await client.call("PUT", ADA, {"phone": phone})
+        event = {
+            "specversion": "1.0",
+            "id": str(new_id()),
+            "source": "/helpdesk",
+            "subject": "ada",
+            "type": "account.upserted",
+            "data": {"phone": phone},
+        }
+        handed_in = await client.call("POST", "/v1/events", event)
+        assert [(answer.status, answer.code) for answer in (put, handed_in)] == [(422, code)] * 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "pointer", "code"),
+    [
+        ({"methods": []}, "/methods", "too_short"),
+        ({"methods": ["totp", "totp"]}, "/methods", "given_twice"),
+        ({"methods": ["totp", "webauthn"]}, "/methods", "method_not_available"),
+        ({"required": {"scope": "roles", "roles": ["agent", "agent"]}}, "/required", "given_twice"),
+        ({"recovery_key": "perhaps"}, "/recovery_key", "enum"),
+    ],
+)
+async def test_a_policy_that_cannot_be_meant_is_refused(
+    client: Client, policy: dict[str, object], pointer: str, code: str
+) -> None:
+    """Without a method nobody could enrol; with one that nobody can enrol yet a whole team would wait for it."""
+    answer = await client.call("PUT", "/v1/policy", policy)
+    assert (answer.status, answer.code) == (422, "validation_failed")
+    assert [(fault["pointer"], fault["code"]) for fault in answer.json["errors"]] == [(pointer, code)]
+
+
 async def test_request_ids_are_taken_over_if_they_are_harmless(client: Client) -> None:
     """They go into logs and headers."""
     kept = await client.call("GET", "/v1/tenant", headers={"X-Request-Id": "trace-7.a"})

@@ -102,9 +102,7 @@ class Packer:
     def _contact(self, kind: FactorType, account_id: str, to: str, name: str) -> Contact | Problem:
         if kind is FactorType.EMAIL:
             return self.contacts.email(self.tenant_id, account_id, to, pointer=f"/{name}")
-        return self.contacts.phone(
-            self.tenant_id, account_id, to, pointer=f"/{name}", is_sandbox=self.is_sandbox, by_sms=True
-        )
+        return self.contacts.phone(self.tenant_id, account_id, to, pointer=f"/{name}", is_sandbox=self.is_sandbox)
 
 
 def _faults(problem: Problem, name: str = "") -> list[Fault]:

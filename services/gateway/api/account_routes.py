@@ -4,6 +4,7 @@ from services.gateway.api import accounts, answers, bodies, enforcement, policy_
 from services.gateway.api.auth import KeyScope, May
 from services.gateway.api.refusals import BY_ADMIN, NO_ACCOUNT
 from services.gateway.api.route import Route
+from services.gateway.problems import HttpCode
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
 
@@ -19,6 +20,7 @@ ACCOUNT_ROUTES = (
         summary="Create or change an account",
         body=bodies.AccountBody,
         answer=replies.AccountView,
+        refusals=(HttpCode.PHONE_NOT_MOBILE, HttpCode.COUNTRY_NOT_ALLOWED),
     ),
     Route(
         method="GET",

@@ -16,7 +16,8 @@ from shared.contracts.replies import RefusalCode
 
 async def put(call: Call[AccountBody, Nothing]) -> Outcome:
     """Create or change an account."""
-    command = put_account(call.body, call.account_id, call.caller, call.deps.contacts)
+    contacts = await call.contacts() if call.body.phone is not None else call.deps.contacts
+    command = put_account(call.body, call.account_id, call.caller, contacts)
     if isinstance(command, Problem):
         return command
     return await call.ask(command, account_id=call.account_id)

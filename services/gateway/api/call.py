@@ -17,11 +17,13 @@ from services.gateway.prompt.not_me import NotMePage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
+from services.gateway.queries.tenants import load_tenant
 from services.gateway.replies import Asker, Dependencies
 from services.gateway.settings import GatewaySettings
 from shared.clock import host_now
 from shared.contracts.commands import Request
 from shared.contracts.envelope import begin
+from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import RequestKey
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, typed_place, webhook_place
@@ -105,6 +107,12 @@ class Call(Generic[B, Q]):
     def id(self, name: str) -> UUID:
         """A UUID in the path."""
         return UUID(self.path[name])
+
+    async def contacts(self) -> Contacts:
+        """Makes contacts, phones within the tenant's countries."""
+        async with self.deps.database.transaction([self.tenant_id]) as conn:
+            tenant = await load_tenant(conn, self.tenant_id)
+        return self.deps.contacts.within(TenantSettings.model_validate(tenant.settings).countries)
 
     def seal_typed(self, record: str, field: str, value: str) -> str:
         """What a person typed, readable by otp_worker only, and only for this record."""

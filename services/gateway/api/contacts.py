@@ -22,26 +22,25 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1035,
 _LONGEST_ADDRESS = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 _LONGEST_LOCAL = 64
 _SHOWN_DIGITS = 2
-_NOT_BY_SMS = frozenset(
-    {
-        PhoneNumberType.FIXED_LINE,
-        PhoneNumberType.TOLL_FREE,
-        PhoneNumberType.PREMIUM_RATE,  # calling back would cost, and sending invites fraud
-        PhoneNumberType.SHARED_COST,
-        PhoneNumberType.PAGER,
-        PhoneNumberType.UAN,
-        PhoneNumberType.VOICEMAIL,
-    }
-)
+_MOBILE = frozenset(
+    {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+)  # the latter: one plan, as in the US
 
 
 class Contacts:
     """Makes `Contact`s."""
 
-    def __init__(self, *, destinations: KeyRing, digests: KeyRing) -> None:
-        """``destinations``: the ring ``seal.notifier``; ``digests``: the ring ``digest.gateway``."""
+    def __init__(self, *, destinations: KeyRing, digests: KeyRing, countries: tuple[str, ...] = ()) -> None:
+        """``destinations``: the ring ``seal.notifier``; ``digests``: the ring ``digest.gateway``; ``countries``: where
+        SMS may go (ISO 3166-1), empty: everywhere.
+        """
         self._destinations = destinations
         self._digests = digests
+        self._countries = countries
+
+    def within(self, countries: tuple[str, ...]) -> "Contacts":
+        """The same, for a tenant that lists countries."""
+        return Contacts(destinations=self._destinations, digests=self._digests, countries=countries)
 
     def email(self, tenant_id: UUID, account_id: str, text: str, *, pointer: str) -> Contact | Problem:
         """An e-mail address; ``pointer`` is where the body holds it."""
@@ -52,26 +51,20 @@ class Contacts:
         return self._contact(tenant_id, account_id, Channel.EMAIL, address, same, mask_email(address))
 
     def phone(
-        self,
-        tenant_id: UUID,
-        account_id: str,
-        text: str,
-        *,
-        pointer: str,
-        is_sandbox: bool = False,
-        by_sms: bool = False,
-        countries: tuple[str, ...] = (),
+        self, tenant_id: UUID, account_id: str, text: str, *, pointer: str, is_sandbox: bool = False
     ) -> Contact | Problem:
-        """A number with its country; ``by_sms``: codes go there, so it has to be able to take them.
+        """A mobile number with its country. Codes and notices go there: landlines and services cannot take them, and
+        premium numbers would be paid for by whoever sends, or calls back.
 
         In a sandbox, whose messages reach nobody, numbers reserved for fiction are good: they are what to try it with.
         """
         number = _parsed(text, is_sandbox=is_sandbox)
         if number is None:
             return invalid(pointer, "phone_invalid", "Not a valid number with its country, as in +4915112345678.")
-        if by_sms and phonenumbers.number_type(number) in _NOT_BY_SMS:
+        is_assigned = phonenumbers.is_valid_number(number)  # of fiction nobody knows what it is
+        if is_assigned and phonenumbers.number_type(number) not in _MOBILE:
             return Problem(code=HttpCode.PHONE_NOT_MOBILE)
-        if by_sms and countries and phonenumbers.region_code_for_number(number) not in countries:
+        if self._countries and _country(number) not in self._countries:
             return Problem(code=HttpCode.COUNTRY_NOT_ALLOWED)
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         return self._contact(tenant_id, account_id, Channel.SMS, e164, e164, mask_phone(e164))
@@ -110,6 +103,12 @@ def mask_email(address: str) -> str:
 def mask_phone(e164: str) -> str:
     """``•••• 34``."""
     return f"•••• {e164[-_SHOWN_DIGITS:]}"
+
+
+def _country(number: phonenumbers.PhoneNumber) -> str | None:
+    """ISO 3166-1; of a number of fiction the main country of its code: +44 is the United Kingdom's, not Jersey's."""
+    main = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    return phonenumbers.region_code_for_number(number) or main
 
 
 def _parsed(text: str, *, is_sandbox: bool) -> phonenumbers.PhoneNumber | None:

@@ -11,7 +11,6 @@ from services.gateway.api.bodies import ConfirmBody, Empty, ProofBody, ProofQuer
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page
 from services.gateway.problems import Problem
-from services.gateway.queries.tenants import load_tenant
 from shared.contracts.commands import (
     AcknowledgeBackupCodes,
     ConfirmEnrolment,
@@ -24,7 +23,6 @@ from shared.contracts.commands import (
     StartEnrolment,
 )
 from shared.contracts.replies import TotpSetup
-from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import ChallengeId, Contact, DeviceId, FactorId, FactorType
 
 _GROUP = 4  # characters of a seed that is typed
@@ -67,23 +65,12 @@ async def _destination(call: Call[SetUpBody, Nothing]) -> Contact | Problem | No
         case FactorType.EMAIL:
             return call.deps.contacts.email(call.tenant_id, call.account_id, text, pointer="/destination")
         case FactorType.SMS:
-            return call.deps.contacts.phone(
-                call.tenant_id,
-                call.account_id,
-                text,
-                pointer="/destination",
-                is_sandbox=call.caller.is_sandbox,
-                by_sms=True,
-                countries=await _countries(call),
+            contacts = await call.contacts()
+            return contacts.phone(
+                call.tenant_id, call.account_id, text, pointer="/destination", is_sandbox=call.caller.is_sandbox
             )
         case FactorType.TOTP:
             return None
-
-
-async def _countries(call: Call[SetUpBody, Nothing]) -> tuple[str, ...]:
-    async with call.deps.database.transaction([call.tenant_id]) as conn:
-        tenant = await load_tenant(conn, call.tenant_id)
-    return TenantSettings.model_validate(tenant.settings).countries
 
 
 def _shown(totp: TotpSetup) -> dict[str, object]:

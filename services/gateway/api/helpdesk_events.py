@@ -69,11 +69,18 @@ async def accept(call: Call[EventsBody, Nothing]) -> Outcome:
     if not 1 <= len(events) <= MOST_EVENTS:
         fault = Fault(pointer="", code="too_many", detail="Give one event, or an array of 1 to 100.")
         return Problem(code=HttpCode.VALIDATION_FAILED, faults=(fault,))
-    judged = [judge(event, call.caller, call.deps.contacts) for event in events]
+    contacts = await call.contacts() if any(_has_phone(each) for each in events) else call.deps.contacts
+    judged = [judge(event, call.caller, contacts) for event in events]
     if not isinstance(given, list) and isinstance(judged[0], Rejected):
         return judged[0].problem
     results = await _store(judged, call)
     return Said(EventsAccepted(results=tuple(results)).model_dump(mode="json"))
+
+
+def _has_phone(event: object) -> bool:
+    """Whether the tenant's countries matter to it."""
+    data = event.get("data") if isinstance(event, dict) else None
+    return isinstance(data, dict) and data.get("phone") is not None
 
 
 async def _store(judged: Sequence[Accepted | Rejected], call: Call[EventsBody, Nothing]) -> list[EventResult]:

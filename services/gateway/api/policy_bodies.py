@@ -1,13 +1,22 @@
 """What the API takes about who must have a second factor: the policy, and what holds for one account alone."""
 
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from services.gateway.api.fields import ByProvenAdmin, Instant, Reason, Word
-from shared.contracts.policy import Policy
-from shared.contracts.types import AccountId, Acting, ChallengeId
+from shared.contracts.policy import Policy, Requirement
+from shared.contracts.types import AccountId, Acting, ChallengeId, FactorType
+
+W = TypeVar("W")
+
+
+def _each_once(words: tuple[W, ...]) -> tuple[W, ...]:
+    if len(set(words)) < len(words):
+        raise PydanticCustomError("given_twice", "Each at most once")
+    return words
 
 
 class EnforcementBody(ByProvenAdmin):
@@ -45,8 +54,24 @@ class EnforcementQuery(ByProvenAdmin):
 class PolicyFields(Policy):
     """The whole policy."""
 
+    methods: Annotated[tuple[FactorType, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})] = (
+        Policy().methods
+    )
     grace_until: Instant | None = None
     trusted_idps: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
+
+    @field_validator("methods")
+    @classmethod
+    def _can_be_enrolled(cls, methods: tuple[FactorType, ...]) -> tuple[FactorType, ...]:
+        if FactorType.WEBAUTHN in methods:
+            raise PydanticCustomError("method_not_available", "`webauthn` cannot be enrolled yet")
+        return _each_once(methods)
+
+    @field_validator("required")
+    @classmethod
+    def _roles_once(cls, required: Requirement) -> Requirement:
+        _each_once(required.roles)
+        return required
 
     def policy(self) -> Policy:
         """What is stored."""

@@ -69,7 +69,7 @@ TENANT_ROUTES = (
         accepts=event_bodies.CONTENT_TYPES,
         answer=answers.EventsAccepted,
         status=202,
-        refusals=(HttpCode.PHONE_NOT_MOBILE,),
+        refusals=(HttpCode.PHONE_NOT_MOBILE, HttpCode.COUNTRY_NOT_ALLOWED),
     ),
     Route(
         method="GET",

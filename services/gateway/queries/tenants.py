@@ -32,15 +32,19 @@ class TenantState:
 
     is_sandbox: bool
     is_suspended: bool
+    countries: tuple[str, ...] = ()  # where SMS may go; empty: everywhere
 
 
 async def find_tenant(conn: Connection, tenant_id: UUID) -> TenantState | None:
     """Whether there is such a tenant, and how it stands."""
     row = await conn.fetchrow(
-        "SELECT is_sandbox, suspended_at IS NOT NULL AS is_suspended FROM gateway.tenants WHERE tenant_id = $1",
+        """
+        SELECT is_sandbox, suspended_at IS NOT NULL AS is_suspended, settings -> 'countries' AS countries
+          FROM gateway.tenants WHERE tenant_id = $1
+        """,
         tenant_id,
     )
-    return TenantState(**dict(row)) if row else None
+    return TenantState(**dict(row) | {"countries": tuple(row["countries"] or ())}) if row else None
 
 
 async def lock_tenant(conn: Connection, tenant_id: UUID) -> TenantRow:

@@ -71,7 +71,7 @@ async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
         return made
     older = [each for each in locked.factors if each.type is asked.data.factor_type]
     await expire_pending(asked, uow, changes, locked.account, older, "started_again")
-    codes = await _codes_to_save(uow, locked, made)
+    codes = await _codes_to_save(asked, uow, locked, made)
     await _store(asked, uow, changes, locked.account, plan, made)
     return _answer(locked.account, made, codes)
 
@@ -195,14 +195,17 @@ async def _store(asked: Start, uow: UnitOfWork, changes: Changes, account: Accou
     await changes.store(uow)
 
 
-async def _codes_to_save(uow: UnitOfWork, locked: Locked, made: _Made) -> ShownCodes:
-    """What the person has to save before the account's first factor is active, where the policy wants it so."""
+async def _codes_to_save(asked: Start, uow: UnitOfWork, locked: Locked, made: _Made) -> ShownCodes:
+    """What the person has to save before the account's first factor is active, where the policy wants it so.
+
+    An admin who sets the factor up hands a key over, and is shown no codes: the confirmation brings them.
+    """
     account = locked.account
     if locked.held:
         return ShownCodes()
-    if account.policy.backup_codes is BackupCodes.BEFORE_ACTIVATION:
+    if account.policy.backup_codes is BackupCodes.BEFORE_ACTIVATION and asked.data.acting is None:
         return await prepare_codes(uow, account, made.challenge.expires_at)
-    await void_pending_codes(uow.conn, *account.key, at=account.now)  # of a policy that is over
+    await void_pending_codes(uow.conn, *account.key, at=account.now)  # of another beginning, or a policy that is over
     return ShownCodes()
 
 

@@ -1,4 +1,4 @@
-"""Rows 11, 12, 14 and 31 of docs/features.md: codes on paper, and what people are told about them."""
+"""Rows 11 to 14 and 31 of docs/features.md: codes on paper, and what people are told about them."""
 
 import re
 
@@ -10,12 +10,14 @@ from tests.support.backend import (
     app_of,
     challenge_of,
     confirm,
+    confirming,
     happened,
     path_of,
     proof_of,
     put,
     start,
     status,
+    to_the_start_of_a_step,
     told,
     verifying,
 )
@@ -69,6 +71,64 @@ async def test_row_12_codes_are_shown_once_the_factor_is_active(stack: Stack) ->
         assert (acknowledged["codes_left"], acknowledged["acknowledged_at"] is not None) == (10, True)
 
 
+async def test_row_12_codes_are_saved_before_the_factor_is_active_where_the_tenant_wants_it(stack: Stack) -> None:
+    """Whoever closes the page with the codes unsaved has no factor yet, and so has lost nothing."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await put(helpdesk, "ann")
+        await helpdesk.call("PUT", "/v1/policy", {"backup_codes": "before_activation"})
+        abandoned = await start(helpdesk, "ann")
+        started = await start(helpdesk, "ann")
+        assert len(set(started["backup_codes"]) - set(abandoned["backup_codes"])) == 10
+        app = app_of("ann", started)
+        await to_the_start_of_a_step(helpdesk)
+        code = {"code": app.totp(helpdesk.now)}
+        for _ in range(6):
+            await helpdesk.refused("POST", confirming("ann", started), code, "codes_unsaved")
+        saved = await helpdesk.call("POST", f"{BACKUP_CODES}/acknowledge", {})
+        assert (saved["codes_left"], saved["pending"]["acknowledged_at"] is not None) == (0, True)
+        confirmed = await helpdesk.call("POST", confirming("ann", started), code)
+        assert confirmed["factor"]["state"] == "active"
+        assert not confirmed.get("backup_codes"), "they were shown"
+        assert (await status(helpdesk, "ann"))["backup_codes"]["codes_left"] == 10
+        challenge = await challenge_of(helpdesk, "ann")
+        await helpdesk.refused(
+            "POST", verifying(challenge), {"backup_code": abandoned["backup_codes"][0]}, "code_wrong"
+        )
+        await helpdesk.verify(challenge, backup_code=started["backup_codes"][0])
+
+
+async def test_row_13_a_recovery_key_beside_or_instead_of_the_codes_is_replaced_when_used(stack: Stack) -> None:
+    """One long key is easier to keep than ten codes; used, it must leave its owner with another one."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await put(helpdesk, "ann")
+        await helpdesk.call("PUT", "/v1/policy", {"recovery_key": "instead"})
+        ann, confirmed = await add_app(helpdesk, "ann")
+        assert not confirmed.get("backup_codes")
+        challenge = await challenge_of(helpdesk, "ann")
+        assert (challenge["has_backup_codes"], challenge["has_recovery_key"]) == (False, True)
+        verified = await helpdesk.verify(challenge, recovery_key=confirmed["recovery_key"])
+        assert (verified["method"], verified["leads_to"]) == ("recovery_key", "security")
+        assert verified["recovery_key"] != confirmed["recovery_key"]
+        again = await challenge_of(helpdesk, "ann")
+        old = {"recovery_key": confirmed["recovery_key"]}
+        await helpdesk.refused("POST", verifying(again), old, "code_already_used")
+        [notice, *_] = await told(helpdesk, "ann", "recovery_key_used")
+        assert "if you did not see or save it" in notice["text"].lower()
+        assert (await status(helpdesk, "ann"))["backup_codes"]["recovery_key"]["acknowledged_at"] is None
+        await helpdesk.call("POST", f"{BACKUP_CODES}/acknowledge", {})
+        assert (await status(helpdesk, "ann"))["backup_codes"]["recovery_key"]["acknowledged_at"] is not None
+
+        await helpdesk.call("PUT", "/v1/policy", {"recovery_key": "beside"})
+        proof = {"proof": await proof_of(helpdesk, ann)}
+        both = await helpdesk.call("POST", BACKUP_CODES, proof, expect=201)
+        assert (len(both["backup_codes"]), bool(both["recovery_key"])) == (10, True)
+        void = {"recovery_key": verified["recovery_key"]}
+        await helpdesk.refused("POST", verifying(again), void, "code_wrong")
+        await helpdesk.verify(again, recovery_key=both["recovery_key"])
+
+
 async def test_row_14_after_a_backup_code_the_lost_authenticator_is_replaced_in_one_step(stack: Stack) -> None:
     """Who lost the phone sits there with one used code: the way on must need no second one."""
     async with open_world(stack) as world:
@@ -78,6 +138,7 @@ async def test_row_14_after_a_backup_code_the_lost_authenticator_is_replaced_in_
         challenge = await challenge_of(helpdesk, "ann")
         verified = await helpdesk.verify(challenge, backup_code=lost.backup_codes[0])
         assert (verified["method"], verified["backup_codes_left"]) == ("backup_code", 9)
+        assert verified["leads_to"] == "security"
         assert await told(helpdesk, "ann", "backup_code_used")
 
         new, renewed = await add_app(helpdesk, "ann", proof=challenge["id"], replaces=confirmed["factor"]["id"])

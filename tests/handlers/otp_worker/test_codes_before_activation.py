@@ -11,7 +11,7 @@ from shared.contracts import commands, events
 from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RevokeFactor, StartEnrolment
 from shared.contracts.policy import BackupCodes, Policy, RecoveryKey
 from shared.contracts.replies import BackupCodesStatus, EnrolmentAnswer, SecurityView
-from shared.contracts.types import FactorType
+from shared.contracts.types import Acting, FactorType
 from tests.handlers.otp_worker.conftest import STEP, Answered, Verifier, contact, request_key
 
 BEFORE = Policy(backup_codes=BackupCodes.BEFORE_ACTIVATION)
@@ -100,6 +100,17 @@ async def test_two_beginnings_of_two_kinds_share_the_codes_shown_last(before: Ve
     old = await before.verify((await before.challenge()).id, app.backup_codes[0], kind="backup_code")
     assert old.code == "code_wrong"
     await before.passed((await before.challenge()).id, phone.backup_codes[0], kind="backup_code")
+
+
+async def test_an_admin_who_sets_a_factor_up_is_shown_no_codes(before: Verifier) -> None:
+    """The key is handed over; the codes are for nobody's eyes but the owner's, who gets them with the confirmation."""
+    await before.account("bob", role="admin")
+    given = {"factor_type": "totp", "acting": Acting(actor="bob"), "reason": "first day at work"}
+    started = EnrolmentAnswer.model_validate(await before.data(StartEnrolment.model_validate(given)))
+    assert started.backup_codes is None
+    confirmed = await _confirm(before, started)
+    assert confirmed.data is not None
+    assert len(confirmed.data["backup_codes"]) == 10
 
 
 async def test_an_abandoned_beginning_leaves_nothing_behind(before: Verifier) -> None:

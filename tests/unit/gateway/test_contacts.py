@@ -80,8 +80,14 @@ def test_a_contact_opens_for_its_account_and_channel_only() -> None:
     [
         ("+49 151 1234-5678", None),
         ("+1 202 555 0123", None),  # one plan for landlines and mobiles
-        ("+442079460123", HttpCode.PHONE_NOT_MOBILE),
-        ("+18005550199", HttpCode.PHONE_NOT_MOBILE),
+        ("+442079460123", HttpCode.PHONE_NOT_MOBILE),  # a landline
+        ("+18005550199", HttpCode.PHONE_NOT_MOBILE),  # toll free
+        ("+19002345678", HttpCode.PHONE_NOT_MOBILE),  # premium
+        ("+443003300000", HttpCode.PHONE_NOT_MOBILE),  # one number of an organisation
+        ("+448451234567", HttpCode.PHONE_NOT_MOBILE),  # shared cost
+        ("+447640123456", HttpCode.PHONE_NOT_MOBILE),  # a pager
+        ("+445612345678", HttpCode.PHONE_NOT_MOBILE),  # over the internet
+        ("+447012345678", HttpCode.PHONE_NOT_MOBILE),  # follows a person, who pays for it
         ("0151 12345678", HttpCode.VALIDATION_FAILED),
         ("+49", HttpCode.VALIDATION_FAILED),
         ("+49151123456789012345", HttpCode.VALIDATION_FAILED),
@@ -91,14 +97,14 @@ def test_a_contact_opens_for_its_account_and_channel_only() -> None:
 )
 def test_codes_go_to_numbers_that_can_take_them(number: str, code: HttpCode | None) -> None:
     """Landlines and services cannot, and premium numbers cost."""
-    outcome = CONTACTS.phone(TENANT, "ada", number, pointer="/destination", by_sms=True)
+    outcome = CONTACTS.phone(TENANT, "ada", number, pointer="/destination")
     assert (outcome.code if isinstance(outcome, Problem) else None) == code
 
 
 def test_numbers_of_fiction_are_good_in_a_sandbox_only() -> None:
     """They belong to nobody, which is what a trial needs and a live tenant cannot use."""
     fiction = "+447700900123"
-    in_sandbox = CONTACTS.phone(TENANT, "ada", fiction, pointer="/phone", by_sms=True, is_sandbox=True)
+    in_sandbox = CONTACTS.phone(TENANT, "ada", fiction, pointer="/phone", is_sandbox=True)
     assert isinstance(in_sandbox, Contact)
     assert isinstance(CONTACTS.phone(TENANT, "ada", fiction, pointer="/phone"), Problem)
 
@@ -106,5 +112,12 @@ def test_numbers_of_fiction_are_good_in_a_sandbox_only() -> None:
 def test_sms_stay_in_the_countries_of_the_tenant() -> None:
     """SMS pumping lives on far countries."""
     for countries, code in ((("DE",), HttpCode.COUNTRY_NOT_ALLOWED), (("FR",), None), ((), None)):
-        outcome = CONTACTS.phone(TENANT, "a", "+33612345678", pointer="", by_sms=True, countries=countries)
+        outcome = CONTACTS.within(countries).phone(TENANT, "a", "+33612345678", pointer="")
         assert (outcome.code if isinstance(outcome, Problem) else None) == code
+
+
+def test_a_number_of_fiction_belongs_to_the_main_country_of_its_code() -> None:
+    """A sandbox tries the list of countries out, too."""
+    at_home, abroad = (CONTACTS.within((country,)) for country in ("GB", "DE"))
+    assert isinstance(at_home.phone(TENANT, "ada", "+447700900123", pointer="/phone", is_sandbox=True), Contact)
+    assert isinstance(abroad.phone(TENANT, "ada", "+447700900123", pointer="/phone", is_sandbox=True), Problem)
