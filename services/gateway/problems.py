@@ -55,6 +55,11 @@ class Kind:
 KINDS: Mapping[Code, Kind] = MappingProxyType(
     {
         RefusalCode.ACCOUNT_NOT_FOUND: Kind(404, "No such account", "Put the account first: PUT /v1/accounts/{id}."),
+        RefusalCode.ACCOUNT_ERASED: Kind(
+            409,
+            "The account was erased",
+            "At this `version` or a later one. A higher version, or none, makes a new account of that id.",
+        ),
         RefusalCode.ACCOUNT_INACTIVE: Kind(409, "The account is inactive", "Inactive accounts are not let in."),
         RefusalCode.ACTOR_NOT_AN_ADMIN: Kind(
             403, "The actor is no admin", "`actor` names an active account of the tenant with the role `admin`."
@@ -206,6 +211,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "The policy would lock out every admin",
             "No active admin has a second factor, signs in through SSO or is exempt. Let one enrol first, or say "
             "`force: true`.",
+        ),
+        RefusalCode.VERSION_OUTDATED: Kind(
+            409, "Something newer is known", "The account has a higher `version` than this one. It stays."
         ),
         RefusalCode.UNAVAILABLE: Kind(
             503,

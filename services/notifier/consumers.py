@@ -3,11 +3,25 @@
 from typing import TYPE_CHECKING, cast
 
 from services.notifier.deps import Deps
-from services.notifier.handlers import deliveries, disputes, receipts, sandbox, webhook_deliveries, webhook_endpoints
-from shared.contracts import commands
+from services.notifier.handlers import (
+    deliveries,
+    disputes,
+    erasure,
+    receipts,
+    sandbox,
+    webhook_deliveries,
+    webhook_endpoints,
+)
+from shared.contracts import commands, events
 from shared.contracts.codec import EVENTS
 from shared.messaging.handler_table import HandlerTable, on, on_list
-from shared.messaging.topology import NOTIFIER_EMAIL, NOTIFIER_REQUESTS, NOTIFIER_SMS, NOTIFIER_WEBHOOKS
+from shared.messaging.topology import (
+    NOTIFIER_EMAIL,
+    NOTIFIER_EVENTS,
+    NOTIFIER_REQUESTS,
+    NOTIFIER_SMS,
+    NOTIFIER_WEBHOOKS,
+)
 
 if TYPE_CHECKING:
     from shared.contracts.envelope import Event
@@ -15,6 +29,7 @@ if TYPE_CHECKING:
 TABLE = HandlerTable[Deps](
     on_list(NOTIFIER_EMAIL, commands.SendEmail, deliveries.queue),
     on_list(NOTIFIER_SMS, commands.SendSms, deliveries.queue),
+    on(NOTIFIER_EVENTS, events.AccountErased, erasure.erase_account),
     *(
         on_list(NOTIFIER_WEBHOOKS, cast("type[Event]", event), webhook_deliveries.queue_events)
         for event in EVENTS.values()

@@ -6,6 +6,7 @@ from services.policy.handlers import (
     clock,
     disputes,
     enforcement,
+    erasure,
     factors,
     gate,
     individual,
@@ -22,6 +23,7 @@ from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS
 
 TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.PutAccount, accounts.put_account),
+    on(POLICY_REQUESTS, commands.EraseAccount, erasure.erase_account),
     on(POLICY_REQUESTS, commands.ReadAccount, accounts.read_account),
     on(POLICY_REQUESTS, commands.ListAccounts, accounts.list_accounts),
     on(POLICY_REQUESTS, commands.PutPolicy, policies.put_policy),
@@ -39,7 +41,9 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.OpenReport, reports.open_report),
     on(POLICY_REQUESTS, commands.ReadReportChunk, reports.read_report_chunk),
     on(POLICY_REQUESTS, commands.MoveClock, clock.move_clock),
-    on(POLICY_COMMANDS, commands.PutAccount, accounts.put_account),
+    on(POLICY_COMMANDS, commands.PutAccount, accounts.put_reported_account),
+    on(POLICY_COMMANDS, commands.EraseAccount, erasure.erase_reported_account),
+    on(POLICY_COMMANDS, commands.ConcludeErasure, erasure.conclude_erasure),
     on(POLICY_COMMANDS, commands.RecordPasswordChange, accounts.record_change_of_password),
     on(POLICY_COMMANDS, commands.ProveMailbox, accounts.record_mailbox_proof),
     on(POLICY_COMMANDS, commands.AnnounceRequirement, requirement.announce_requirement),

@@ -280,7 +280,8 @@ class ExecuteRecovery(Command):
 class PutAccount(Request):
     """Create or change an account. `given` names the fields that the request held: others stay, None clears.
 
-    `version` is of the whole change: an older one than is known is ignored. Answer: `AccountView`.
+    `version` is of the whole change: an older one than is known is ignored. `is_whole` False: one fact was told, and
+    counts unless that fact was told by a newer version. Answer: `AccountView`.
     """
 
     type = "put_account"
@@ -297,6 +298,25 @@ class PutAccount(Request):
     active: bool | None = None
     version: int | None = None
     is_import: bool = False  # the person is not told of a requirement that starts: a code follows, or a reminder
+    is_whole: bool = True
+
+
+class EraseAccount(Request):
+    """Forget an account, unless something newer than `version` is known of it. Answer: `ErasureView`."""
+
+    type = "erase_account"
+    lane = _POLICY_REQUESTS
+
+    version: int | None = None
+
+
+class ConcludeErasure(Command):
+    """otp_worker has destroyed all that it had of the account: its id may be given again."""
+
+    type = "conclude_erasure"
+    lane = _POLICY_COMMANDS
+
+    erasure_id: UUID
 
 
 class ReadAccount(Request):
@@ -325,6 +345,7 @@ class RecordPasswordChange(Command):
     lane = _POLICY_COMMANDS
 
     changed_at: dt.datetime | None = None
+    version: int | None = None
 
 
 class ProveMailbox(Command):

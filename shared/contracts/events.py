@@ -4,6 +4,7 @@ The envelope says whose, who, when and why; here is what. No code, no seed, no f
 """
 
 import datetime as dt
+from uuid import UUID
 
 from shared.contracts.envelope import Event
 from shared.contracts.policy import WholePolicy
@@ -375,6 +376,15 @@ class AccountUpserted(Event):
     is_new: bool = False
     changed: tuple[str, ...] = ()
     state: EnforcementState | None = None
+
+
+class AccountErased(Event):
+    """The helpdesk deleted the account. Whoever holds something of it forgets it."""
+
+    type = "account.erased"
+
+    erasure_id: UUID
+    version: int | None = None
 
 
 class AccountPasswordChanged(Event):

@@ -36,6 +36,7 @@ class RefusalCode(enum.StrEnum):
 
     ACCOUNT_NOT_FOUND = "account_not_found"
     ACCOUNT_INACTIVE = "account_inactive"
+    ACCOUNT_ERASED = "account_erased"  # at this version, or a later one
     ACTOR_NOT_AN_ADMIN = "actor_not_an_admin"
     ACTOR_PROOF_REQUIRED = "actor_proof_required"
     ALREADY_ANSWERED = "already_answered"  # the answer held a secret, whose ten minutes are over
@@ -90,6 +91,7 @@ class RefusalCode(enum.StrEnum):
     TOO_MANY_WEBHOOK_ENDPOINTS = "too_many_webhook_endpoints"
     TOO_SOON = "too_soon"  # `retry_after_seconds`
     UNTIL_OUT_OF_RANGE = "until_out_of_range"  # past, or more than a year ahead
+    VERSION_OUTDATED = "version_outdated"  # something newer is known of the account
     UNAVAILABLE = "unavailable"  # the deciding service cannot reach its database
     WEBHOOK_DELIVERY_NOT_FOUND = "webhook_delivery_not_found"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
@@ -328,6 +330,15 @@ class AccountView(Value):
     version: int | None = None
     created_at: dt.datetime
     enforcement: EnforcementView
+
+
+class ErasureView(Value):
+    """An account that is forgotten; `is_finished`: its factors and its data key are destroyed, its id is free again."""
+
+    account_id: str
+    version: int | None = None
+    erased_at: dt.datetime
+    is_finished: bool
 
 
 class AccountsPage(Value):

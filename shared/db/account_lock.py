@@ -21,6 +21,22 @@ async def lock_account(conn: Connection, tenant_id: UUID, account_id: str) -> No
     )
 
 
+async def share_accounts(conn: Connection, accounts: Sequence[Account]) -> None:
+    """Wait until nobody is deciding about these, and let nobody decide until the commit; others may share them.
+
+    In one order everywhere, so that two of these do not deadlock.
+    """
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock_shared(key)
+          FROM (SELECT DISTINCT hashtextextended(tenant_id || ':' || account_id, 0) AS key
+                  FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id) ORDER BY key) AS keys
+        """,
+        [tenant_id for tenant_id, _ in accounts],
+        [account_id for _, account_id in accounts],
+    )
+
+
 async def try_lock_accounts(conn: Connection, accounts: Sequence[Account]) -> Collection[Account]:
     """Lock those of ``accounts`` that nobody holds, without waiting: a frame that waited for two could deadlock."""
     rows = await conn.fetch(

@@ -61,6 +61,7 @@ def stored_answer(ring: KeyRing, envelope: Envelope[Request], outcome: Outcome) 
         fingerprint=request.fingerprint.encode(),
         reply=seal_answer(ring, envelope, outcome),
         holds_secret=isinstance(outcome, Ok) and outcome.holds_secret,
+        account_id=envelope.account_id,
     )
 
 

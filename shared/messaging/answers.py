@@ -29,6 +29,7 @@ class StoredAnswer:
     fingerprint: bytes
     reply: bytes | None = field(repr=False)
     holds_secret: bool = False
+    account_id: str | None = None  # whose request it was, where it named one
 
 
 async def load_answers(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) -> list[StoredAnswer]:
@@ -57,12 +58,12 @@ async def insert_answers(conn: Connection, answers: Sequence[StoredAnswer]) -> N
     """
     stored = await conn.fetch(
         """
-        INSERT INTO bus.answers AS a (tenant_id, scope, key, fingerprint, reply, holds_secret)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::boolean[])
+        INSERT INTO bus.answers AS a (tenant_id, scope, key, fingerprint, reply, holds_secret, account_id)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::boolean[], $7::text[])
             ON CONFLICT (tenant_id, scope, key) DO UPDATE
            SET fingerprint = excluded.fingerprint, reply = excluded.reply, holds_secret = excluded.holds_secret,
-               answered_at = now()
-         WHERE a.answered_at < now() - $7::interval
+               account_id = excluded.account_id, answered_at = now()
+         WHERE a.answered_at < now() - $8::interval
         RETURNING true
         """,
         [answer.tenant_id for answer in answers],
@@ -71,10 +72,23 @@ async def insert_answers(conn: Connection, answers: Sequence[StoredAnswer]) -> N
         [answer.fingerprint for answer in answers],
         [answer.reply for answer in answers],
         [answer.holds_secret for answer in answers],
+        [answer.account_id for answer in answers],
         ANSWER_LIFETIME,
     )
     if len(stored) < len(answers):
         raise AnsweredMeanwhile
+
+
+async def forget_answers(conn: Connection, tenant_id: UUID, account_id: str) -> None:
+    """Delete the answers to requests about an account, which is erased."""
+    await conn.execute("DELETE FROM bus.answers WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id)
+
+
+async def forget_scopes(conn: Connection, tenant_id: UUID, scopes: Sequence[str]) -> None:
+    """Delete the answers to requests whose path names something of an account that is erased."""
+    await conn.execute(
+        "DELETE FROM bus.answers WHERE tenant_id = $1 AND scope = ANY ($2::text[])", tenant_id, list(scopes)
+    )
 
 
 async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:

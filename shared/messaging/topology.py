@@ -43,7 +43,7 @@ OTP_LOGINS = Lane(name="otp_worker.logins", is_request=True, workers=4, batch=64
 OTP_FACTORS = Lane(name="otp_worker.factors", is_request=True)  # an enrolment hashes ten codes: no login waits for it
 OTP_COMMANDS = Lane(
     name="otp_worker.commands",
-    binds=("account.password_changed", "notice.disputed", "recovery.attack", "sandbox.clock_moved"),
+    binds=("account.erased", "account.password_changed", "notice.disputed", "recovery.attack", "sandbox.clock_moved"),
 )
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_COMMANDS = Lane(
@@ -61,6 +61,7 @@ POLICY_COMMANDS = Lane(
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)
 NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
+NOTIFIER_EVENTS = Lane(name="notifier.events", binds=("account.erased",), workers=1)
 NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=("#",), workers=2, batch=200)
 AUDIT_REQUESTS = Lane(name="audit.requests", is_request=True, workers=2)
 AUDIT_EVENTS = Lane(name="audit.events", binds=("#",), workers=2, batch=200)
@@ -75,6 +76,7 @@ LANES: tuple[Lane, ...] = (
     NOTIFIER_REQUESTS,
     NOTIFIER_EMAIL,
     NOTIFIER_SMS,
+    NOTIFIER_EVENTS,
     NOTIFIER_WEBHOOKS,
     AUDIT_REQUESTS,
     AUDIT_EVENTS,

@@ -9,6 +9,7 @@ from tests.architecture.source import SERVICES, here, python_files, sql_texts
 _SCHEMAS = "gateway|otp|policy|notifier|audit"
 _OWN = {"gateway": "gateway", "otp_worker": "otp", "policy": "policy", "notifier": "notifier", "audit": "audit"}
 _PUBLISHED = {
+    "policy.erased_accounts",
     "policy.login_facts",
     "policy.clocks",
     "policy.tenant_now",

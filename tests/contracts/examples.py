@@ -24,6 +24,7 @@ _CHALLENGE = "01990000-0000-7000-8000-0000000000c1"
 _FACTOR = "01990000-0000-7000-8000-0000000000f1"
 _RECOVERY = "01990000-0000-7000-8000-0000000000e1"
 _DELIVERY = "01990000-0000-7000-8000-0000000000d1"
+_ERASURE = "01990000-0000-7000-8000-0000000000e5"
 _REPORT = "01990000-0000-7000-8000-000000000091"
 _DEVICE = "01990000-0000-7000-8000-0000000000a1"
 _ENDPOINT = "01990000-0000-7000-8000-0000000000e9"
@@ -74,6 +75,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "email_verified": True,
         "enabled": True,
         "endpoint_id": _ENDPOINT,
+        "erasure_id": _ERASURE,
         "events": ["login.decided", "factor.*"],
         "expires_at": "2027-01-31T09:40:00Z",
         "factor_id": _FACTOR,
@@ -105,6 +107,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "is_new": True,
         "is_sandbox": True,
         "is_sso": False,
+        "is_whole": False,
         "key_id": "01990000-0000-7000-8000-0000000000b1",
         "kind": "recovery_key",
         "limit": 25,

@@ -111,6 +111,7 @@ _PUBLISHED = {
     "otp.factor_usage",
     "otp.step_ups",
     "policy.clocks",
+    "policy.erased_accounts",
     "policy.login_facts",
 }
 

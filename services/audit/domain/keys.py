@@ -1,5 +1,6 @@
 """Under which key a payload rests, and what stands for an account in the chain."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,3 +25,15 @@ class PayloadKey:
 
     key: bytes = field(repr=False)
     pseudonym: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedAccount:
+    """An account that was erased at `erased_at` (tenant time); `is_there`: its id was given to a new one since."""
+
+    erased_at: dt.datetime
+    is_there: bool
+
+    def has(self, at: dt.datetime) -> bool:
+        """Whether what happened at ``at`` happened to the one that is gone."""
+        return at <= self.erased_at or not self.is_there

@@ -10,6 +10,7 @@ from services.audit.queries.entries import ListedEntry, list_entries
 from services.audit.queries.keys import load_tenant_keys
 from shared.contracts.commands import ReadEntries
 from shared.contracts.envelope import Envelope
+from shared.contracts.events import AccountErased
 from shared.contracts.replies import EntriesAnswer, Entry
 from shared.crypto.sealing import BrokenSeal
 from shared.messaging.outcome import Ok
@@ -74,9 +75,9 @@ class _Opener:
             return None
 
     def _key(self, row: ListedEntry) -> PayloadKey | None:
-        """None: tenant or account was erased, and its key with it."""
+        """None: tenant or account was erased, and its key with it. That it was, is the tenant's to read."""
         if row.owner is None or self._tenant_key is None:
-            return None if row.has_account else self._tenant_key
+            return None if row.has_account and row.kind != AccountErased.type else self._tenant_key
         account_id = row.owner.account_id
         if account_id not in self._keys:
             self._keys[account_id] = self._vault.open_account_key(self._tenant_key, row.owner)

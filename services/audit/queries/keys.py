@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from services.audit.domain.keys import WrappedKey
+from services.audit.domain.keys import ErasedAccount, WrappedKey
 from shared.db.account_lock import Account
 from shared.db.connection import Connection
 
@@ -52,3 +52,26 @@ async def insert_account_keys(conn: Connection, keys: Sequence[WrappedKey]) -> N
         [key.pseudonym for key in keys],
         [key.wrapped for key in keys],
     )
+
+
+async def load_erasures(conn: Connection, accounts: Collection[Account]) -> dict[Account, ErasedAccount]:
+    """Those of these accounts that were erased."""
+    rows = await conn.fetch(
+        """
+        SELECT e.tenant_id, e.account_id, e.erased_at, e.is_there
+          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          JOIN policy.erased_accounts AS e ON e.tenant_id = wanted.tenant_id AND e.account_id = wanted.account_id
+        """,
+        [tenant_id for tenant_id, _ in accounts],
+        [account_id for _, account_id in accounts],
+    )
+    return {
+        (row["tenant_id"], row["account_id"]): ErasedAccount(erased_at=row["erased_at"], is_there=row["is_there"])
+        for row in rows
+    }
+
+
+async def erase_account(conn: Connection, tenant_id: UUID, account_id: str) -> int:
+    """Drop the payloads and the key of an account up to its erasure; how many payloads. Under the head's lock."""
+    dropped: int = await conn.fetchval("SELECT audit.erase_account($1, $2)", tenant_id, account_id)
+    return dropped

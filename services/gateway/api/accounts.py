@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.gateway.api.bodies import AccountBody, AccountsQuery, TimelineQuery, UnlockBody
+from services.gateway.api.bodies import AccountBody, AccountsQuery, ErasureQuery, TimelineQuery, UnlockBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page, position_of
 from services.gateway.api.entries import before, entries_of
@@ -10,7 +10,15 @@ from services.gateway.api.explained import explain
 from services.gateway.api.route import ACCOUNT_ID
 from services.gateway.api.translation import put_account
 from services.gateway.problems import Problem, invalid
-from shared.contracts.commands import ListAccounts, ReadAccount, ReadEntries, ReadRecovery, ReadSecurity, Unlock
+from shared.contracts.commands import (
+    EraseAccount,
+    ListAccounts,
+    ReadAccount,
+    ReadEntries,
+    ReadRecovery,
+    ReadSecurity,
+    Unlock,
+)
 from shared.contracts.replies import RefusalCode
 
 
@@ -37,6 +45,14 @@ async def get(call: Call[Nothing, Nothing]) -> Outcome:
     if isinstance(recovery, Problem) and recovery.code is not RefusalCode.RECOVERY_NOT_FOUND:
         return recovery
     return Said({**account.data, **security.data, "recovery": recovery.data if isinstance(recovery, Said) else None})
+
+
+async def erase(call: Call[Nothing, ErasureQuery]) -> Outcome:
+    """Forget an account. Nobody decides anything about it from here on; its factors and their key are destroyed within
+    moments (`is_finished`, when asked again), what was sent to it is forgotten, and its entries in the audit log keep
+    no content and no id. An account that is put under the same id later is a new one.
+    """
+    return await call.ask(EraseAccount(version=call.query.version), account_id=call.account_id)
 
 
 async def list_all(call: Call[Nothing, AccountsQuery]) -> Outcome:

@@ -69,6 +69,12 @@ class AccountBody(Body):
         return tuple(name for name in type(self).model_fields if name in self.model_fields_set and name != "version")
 
 
+class ErasureQuery(Body):
+    """`version`: the account's last one; if a newer one is known here, it stays."""
+
+    version: Annotated[int, Field(ge=0, le=_LATEST)] | None = None
+
+
 class AccountsQuery(Page):
     """Which accounts."""
 

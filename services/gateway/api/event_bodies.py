@@ -29,20 +29,30 @@ class HelpdeskEvent(BaseModel):
     datacontenttype: Literal["application/json"] = "application/json"
 
 
-class PasswordChange(Body):
+_Version = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""Of the account: counts up with everything that happens to it. What is older than known is ignored."""
+
+
+class Versioned(Body):
+    """News of one fact: older ones than are known of that fact are ignored, in whatever order they arrive."""
+
+    version: _Version | None = None
+
+
+class PasswordChange(Versioned):
     """When; the event's time by default, and without one now."""
 
     changed_at: Instant | None = None
 
 
-class EmailChange(Body):
+class EmailChange(Versioned):
     """The new address, or `null`."""
 
     email: Address | None
     email_verified: bool = False
 
 
-class SsoChange(Body):
+class SsoChange(Versioned):
     """Whether the account signs in by SSO now."""
 
     sso: bool
@@ -53,6 +63,13 @@ class AccountUpserted(HelpdeskEvent):
 
     type: Literal["account.upserted"]
     data: AccountBody
+
+
+class AccountDeleted(HelpdeskEvent):
+    """As `DELETE /v1/accounts/{account_id}`."""
+
+    type: Literal["account.deleted"]
+    data: Versioned = Versioned()
 
 
 class PasswordChanged(HelpdeskEvent):
@@ -90,12 +107,13 @@ class EventsBody(RootModel[Any]):
 class DocumentedEvents(
     RootModel[
         Annotated[
-            AccountUpserted | PasswordChanged | EmailChanged | SsoChanged | LoginStarted, Field(discriminator="type")
+            AccountUpserted | AccountDeleted | PasswordChanged | EmailChanged | SsoChanged | LoginStarted,
+            Field(discriminator="type"),
         ]
         | Annotated[
             tuple[
                 Annotated[
-                    AccountUpserted | PasswordChanged | EmailChanged | SsoChanged | LoginStarted,
+                    AccountUpserted | AccountDeleted | PasswordChanged | EmailChanged | SsoChanged | LoginStarted,
                     Field(discriminator="type"),
                 ],
                 ...,
@@ -110,6 +128,7 @@ class DocumentedEvents(
 KINDS: Mapping[str, type[HelpdeskEvent]] = MappingProxyType(
     {
         "account.upserted": AccountUpserted,
+        "account.deleted": AccountDeleted,
         "account.password_changed": PasswordChanged,
         "account.email_changed": EmailChanged,
         "account.sso_changed": SsoChanged,

@@ -8,6 +8,7 @@ from shared.contracts.replies import Entry
 
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
+        "account.erased": "The helpdesk deleted the account.",
         "account.password_changed": "The password was changed at the helpdesk.",
         "account.reset": "Two-factor sign-in was reset: {reason}.",
         "account.upserted": "The helpdesk sent the account's data.",

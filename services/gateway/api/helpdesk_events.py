@@ -22,6 +22,7 @@ from services.gateway.api.contacts import Contacts
 from services.gateway.api.event_bodies import (
     KINDS,
     MOST_EVENTS,
+    AccountDeleted,
     AccountUpserted,
     EmailChanged,
     EventsBody,
@@ -36,7 +37,7 @@ from services.gateway.problems import Fault, HttpCode, Problem
 from services.gateway.queries.accepted_events import claim_events, load_accepted
 from shared.clock import host_now
 from shared.contracts.codec import encode
-from shared.contracts.commands import RecordPasswordChange
+from shared.contracts.commands import EraseAccount, RecordPasswordChange
 from shared.contracts.envelope import Command, begin
 from shared.db.connection import Connection
 from shared.ids import new_id
@@ -170,12 +171,17 @@ def _command(event: HelpdeskEvent, speaker: Speaker, contacts: Contacts) -> Comm
         case AccountUpserted(data=data):
             return put_account(data, event.subject, speaker, contacts)
         case EmailChanged(data=data):
-            body = AccountBody(email=data.email, email_verified=data.email_verified)
-            return put_account(body, event.subject, speaker, contacts)
+            body = AccountBody(email=data.email, email_verified=data.email_verified, version=data.version)
+            return put_account(body, event.subject, speaker, contacts, is_whole=False)
         case SsoChanged(data=data):
-            return put_account(AccountBody(sso=data.sso), event.subject, speaker, contacts)
+            body = AccountBody(sso=data.sso, version=data.version)
+            return put_account(body, event.subject, speaker, contacts, is_whole=False)
         case PasswordChanged(data=data):
-            return RecordPasswordChange(changed_at=data.changed_at or event.time)
+            return RecordPasswordChange(changed_at=data.changed_at or event.time, version=data.version)
+        case AccountDeleted(data=data):
+            if not speaker.may(KeyScope.ACCOUNTS_PRIVILEGED):
+                return Problem(code=HttpCode.FORBIDDEN_SCOPE)
+            return EraseAccount(version=data.version)
         case LoginStarted(data=data):
             return start_login(data)
         case _:

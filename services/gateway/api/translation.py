@@ -12,8 +12,10 @@ PRIVILEGED = frozenset({"role", "sso", "active"})
 """What decides who must have a second factor: a key that may only keep addresses up to date must not change it."""
 
 
-def put_account(body: AccountBody, account_id: str, speaker: Speaker, contacts: Contacts) -> PutAccount | Problem:
-    """An account as the body gives it."""
+def put_account(
+    body: AccountBody, account_id: str, speaker: Speaker, contacts: Contacts, *, is_whole: bool = True
+) -> PutAccount | Problem:
+    """An account as the body gives it; ``is_whole`` False: one fact of it, told by an event of its own."""
     given = body.given()
     if PRIVILEGED.intersection(given) and not speaker.may(KeyScope.ACCOUNTS_PRIVILEGED):
         return Problem(
@@ -43,6 +45,7 @@ def put_account(body: AccountBody, account_id: str, speaker: Speaker, contacts: 
         sso=body.sso if "sso" in given else None,
         active=body.active if "active" in given else None,
         version=body.version,
+        is_whole=is_whole,
     )
 
 

@@ -7,6 +7,7 @@ from services.notifier.queries import deliveries
 from shared.contracts.commands import ReadDeliveries, SendEmail, SendSms
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import DeliveriesView
+from shared.db.account_lock import share_accounts
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -14,7 +15,12 @@ from shared.messaging.unit_of_work import UnitOfWork
 async def queue(
     commands: Sequence[Envelope[SendEmail] | Envelope[SendSms]], uow: UnitOfWork, deps: Deps
 ) -> Sequence[ListOutcome]:
-    """Queue one delivery a command, and wake the channel's dispatcher."""
+    """Queue one delivery a command, and wake the channel's dispatcher.
+
+    The accounts stay as they are meanwhile: a delivery that was queued while its account is erased would stay behind.
+    """
+    named = [(command.tenant_id, command.account_id) for command in commands if command.account_id is not None]
+    await share_accounts(uow.conn, named)
     await deliveries.queue_deliveries(uow.conn, commands)
     for channel in {command.data.channel for command in commands}:
         uow.after_commit(deps.wake[channel].set)

@@ -65,14 +65,16 @@ class Claimed:
 
 
 async def queue_deliveries(conn: Connection, commands: Sequence[Envelope[SendEmail] | Envelope[SendSms]]) -> None:
-    """One row a command; a delivery id that is known already is a duplicate."""
+    """One row a command; a delivery id that is known already is a duplicate. An erased account is told nothing."""
     await conn.executemany(
         """
         INSERT INTO notifier.deliveries (
                tenant_id, delivery_id, account_id, channel, notification, destination, masked, language, time_zone,
                params, code, secrets, not_after, challenge_id, factor_id, recovery_id, actor, command_id,
                correlation_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+         WHERE NOT EXISTS (SELECT FROM policy.erased_accounts
+                            WHERE tenant_id = $1 AND account_id = $3 AND (erased_at >= $20 OR NOT is_there))
             ON CONFLICT DO NOTHING
         """,
         [_row(command) for command in commands],
@@ -101,6 +103,7 @@ def _row(command: Envelope[SendEmail] | Envelope[SendSms]) -> tuple[object, ...]
         command.actor,
         command.id,
         command.correlation_id,
+        command.time,
     )
 
 

@@ -24,12 +24,16 @@ class SandboxRow:
 
 
 async def keep_message(conn: Connection, row: SandboxRow) -> None:
-    """Store what a sandbox's person was sent; a second send is the same message."""
+    """Store what a sandbox's person was sent; a second send is the same message.
+
+    Without its delivery it is not kept: the account was erased while the message was on its way.
+    """
     await conn.execute(
         """
         INSERT INTO notifier.sandbox_messages (
                tenant_id, delivery_id, account_id, channel, notification, content, sent_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        SELECT $1, $2, $3, $4, $5, $6, $7
+         WHERE EXISTS (SELECT FROM notifier.deliveries WHERE tenant_id = $1 AND delivery_id = $2)
             ON CONFLICT DO NOTHING
         """,
         row.tenant_id,

@@ -122,10 +122,10 @@ async def _take(tenant_id: UUID, challenge_id: ChallengeId, uow: UnitOfWork) -> 
     await lock_account(uow.conn, *owner)
     challenges = await lock_challenges(uow.conn, [(tenant_id, challenge_id)])
     accounts = await load_accounts(uow.conn, [owner])
-    if owner not in accounts:
+    challenge = challenges.get((tenant_id, challenge_id))  # gone, if its account was erased before the lock was ours
+    if owner not in accounts or challenge is None:
         return None
     factors = await load_factors(uow.conn, [owner])
     codes_left = await count_codes(uow.conn, [owner])
-    challenge = challenges[tenant_id, challenge_id]
     attempt = Attempt(account=accounts[owner], challenge=challenge, factors=factors[owner], codes=())
     return _Seen(attempt, codes_left.get(owner, CodesLeft()))

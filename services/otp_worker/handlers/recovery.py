@@ -14,6 +14,7 @@ from services.otp_worker.handlers.code_sending import Destination, send_code
 from services.otp_worker.handlers.locked import lock
 from services.otp_worker.handlers.logins import new_challenge
 from services.otp_worker.handlers.take_down import take_down
+from services.otp_worker.queries.erasures import is_from_before
 from shared.contracts import events
 from shared.contracts.commands import ConcludeRecovery, ExecuteRecovery, OpenRecoveryChallenge
 from shared.contracts.envelope import Envelope
@@ -26,7 +27,7 @@ from shared.messaging.unit_of_work import UnitOfWork
 async def open_recovery_challenge(asked: Envelope[OpenRecoveryChallenge], uow: UnitOfWork, deps: Deps) -> Outcome:
     """The challenge that policy has announced already, with its code on the way."""
     locked = await lock(uow, asked.tenant_id, asked.account_id)
-    if locked is None:
+    if locked is None or await is_from_before(uow.conn, *locked.account.key, asked.time):
         return Done()
     account, wanted = locked.account, asked.data
     opened = replace(
@@ -52,7 +53,7 @@ async def open_recovery_challenge(asked: Envelope[OpenRecoveryChallenge], uow: U
 async def execute_recovery(asked: Envelope[ExecuteRecovery], uow: UnitOfWork, _: Deps) -> Outcome:
     """The waiting is over. Whoever passed with a real factor since has not lost it, and somebody else asked."""
     locked = await lock(uow, asked.tenant_id, asked.account_id)
-    if locked is None:
+    if locked is None or await is_from_before(uow.conn, *locked.account.key, asked.time):
         return Done()
     account, last = locked.account, locked.account.state.last_success_at
     if last is not None and last > asked.data.requested_at:

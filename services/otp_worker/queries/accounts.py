@@ -44,6 +44,9 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
           LEFT JOIN otp.accounts AS a ON a.tenant_id = wanted.tenant_id AND a.account_id = wanted.account_id
           LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = wanted.tenant_id
           LEFT JOIN otp.account_keys AS d ON d.tenant_id = wanted.tenant_id AND d.account_id = wanted.account_id
+         WHERE NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
+                            WHERE gone.tenant_id = wanted.tenant_id AND gone.account_id = wanted.account_id
+                              AND NOT gone.is_cleared)  -- what we have is of the account that had the id before
         """,
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],

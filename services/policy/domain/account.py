@@ -1,7 +1,8 @@
 """An account, and what a helpdesk may change of it."""
 
 import datetime as dt
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from shared.contracts.commands import PutAccount
@@ -9,11 +10,15 @@ from shared.contracts.types import Contact, Role
 
 T = TypeVar("T")
 
+WHOLE = "account"
+PASSWORD = "password"  # noqa: S105 - the name of a fact
+_FACTS = ("role", "email", "email_verified", "phone", "locale", "time_zone", "sso", "active", PASSWORD, WHOLE)
+
 FORMER_ADDRESS_HEARS_FOR = dt.timedelta(days=30)
 ADDRESS_SETTLES_IN = dt.timedelta(days=7)
 """Until then an address that nobody proved here serves notices only: whoever has the password can change it."""
 
-_UNTOLD = frozenset({"version", "email_proved_at", "email_changed_at", "former_email", "former_email_until",
+_UNTOLD = frozenset({"version", "versions", "email_proved_at", "email_changed_at", "former_email", "former_email_until",
                      "left_sso_at", "role_changed_at"})  # fmt: skip
 
 
@@ -35,10 +40,15 @@ class Account:
     time_zone: str = "UTC"
     is_sso: bool = False
     is_active: bool = True
-    version: int | None = None
+    version: int | None = None  # the newest that was told
+    versions: Mapping[str, int] = field(default_factory=dict, hash=False)  # of each fact; empty: all are of `version`
     password_changed_at: dt.datetime | None = None
     left_sso_at: dt.datetime | None = None
     role_changed_at: dt.datetime | None = None
+
+    def told_by(self, fact: str) -> int | None:
+        """The version that told a fact last; `WHOLE`: the last one that told of the whole account."""
+        return self.versions.get(fact) if self.versions else self.version
 
     @property
     def subject_since(self) -> dt.datetime:
@@ -62,9 +72,39 @@ class Account:
 
 
 def is_outdated(before: Account | None, change: PutAccount) -> bool:
-    """Whether the helpdesk has told something newer already."""
-    known = before.version if before is not None else None
-    return known is not None and change.version is not None and change.version < known
+    """Whether the helpdesk has told something newer already: of the whole account, or of this one fact."""
+    if before is None:
+        return False
+    return _is_before(change.version, before.told_by(WHOLE)) if change.is_whole else not _news(before, change)
+
+
+def is_password_outdated(known: Account, version: int | None) -> bool:
+    """Whether a newer version told of the password already."""
+    return _is_before(version, known.told_by(PASSWORD))
+
+
+def told(before: Account | None, version: int | None, facts: Collection[str]) -> Mapping[str, int]:
+    """The versions of all facts once ``version`` has told these."""
+    if version is None:
+        return before.versions if before is not None else {}
+    known: dict[str, int] = {}
+    if before is not None:
+        known = {fact: last for fact in _FACTS if (last := before.told_by(fact)) is not None}
+    return known | {fact: max(version, known.get(fact, version)) for fact in facts}
+
+
+def newest(*versions: int | None) -> int | None:
+    """The highest that was told."""
+    return max((version for version in versions if version is not None), default=None)
+
+
+def _news(before: Account, change: PutAccount) -> frozenset[str]:
+    """What the change tells that no newer version has told: one fact may be told ahead of the whole."""
+    return frozenset(fact for fact in change.given if not _is_before(change.version, before.told_by(fact)))
+
+
+def _is_before(version: int | None, known: int | None) -> bool:
+    return version is not None and known is not None and version < known
 
 
 def changed_account(
@@ -73,7 +113,7 @@ def changed_account(
     """The account after the change. What was not given stays; what was given as None goes back to its default."""
     blank = Account(account_id=account_id, created_at=now)
     old = before or blank
-    given = frozenset(change.given)
+    given = _news(old, change)
 
     def pick(name: str, new: T | None, default: T, kept: T) -> T:
         if name not in given:
@@ -89,11 +129,13 @@ def changed_account(
         is_sso=pick("sso", change.sso, blank.is_sso, old.is_sso),
         is_active=pick("active", change.active, blank.is_active, old.is_active),
         email_verified=pick("email_verified", change.email_verified, False, old.email_verified),
-        version=change.version if change.version is not None else old.version,
+        version=newest(old.version, change.version),
+        versions=told(before, change.version, _told_with(given) | ({WHOLE} if change.is_whole else set())),
     )
     if before is None:
         return replace(new, email=change.email if "email" in given else None)
-    new = _with_address(new, change, given, now)
+    is_word_newer = _is_before(change.version, old.told_by("email_verified"))
+    new = _with_address(new, change, given, now, is_word_newer=is_word_newer)
     if old.is_sso and not new.is_sso:
         new = replace(new, left_sso_at=now)
     if old.role is not new.role and not is_covered:
@@ -101,8 +143,18 @@ def changed_account(
     return new
 
 
-def _with_address(account: Account, change: PutAccount, given: frozenset[str], now: dt.datetime) -> Account:
-    """A new address is nobody's word yet: it must be proved or settle, and the one before it hears of things."""
+def _told_with(given: frozenset[str]) -> frozenset[str]:
+    """What is told of an address, the next address is told with: an older word that one was verified says nothing."""
+    return given | {"email_verified"} if "email" in given else given
+
+
+def _with_address(
+    account: Account, change: PutAccount, given: frozenset[str], now: dt.datetime, *, is_word_newer: bool
+) -> Account:
+    """A new address is nobody's word yet: it must be proved or settle, and the one before it hears of things.
+
+    ``is_word_newer``: news from after this change have said already whether the address is verified.
+    """
     if "email" not in given:
         return account
     old, new = account.email, change.email
@@ -114,12 +166,16 @@ def _with_address(account: Account, change: PutAccount, given: frozenset[str], n
     return replace(
         account,
         email=new,
-        email_verified=bool(change.email_verified) if "email_verified" in given else False,
+        email_verified=account.email_verified if is_word_newer else _is_verified(change, given),
         email_proved_at=None,
         email_changed_at=now,
         former_email=former,
         former_email_until=until if former is not None else None,
     )
+
+
+def _is_verified(change: PutAccount, given: frozenset[str]) -> bool:
+    return bool(change.email_verified) if "email_verified" in given else False
 
 
 def is_address_changed(before: Account | None, after: Account) -> bool:

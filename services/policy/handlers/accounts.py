@@ -1,14 +1,35 @@
 """Accounts as the helpdesk tells of them."""
 
+import datetime as dt
+from dataclasses import replace
+
 from services.policy.announcements import account_view
 from services.policy.deps import Deps
-from services.policy.domain.account import Account, changed_account, changed_fields, is_address_changed, is_outdated
+from services.policy.domain.account import (
+    PASSWORD,
+    Account,
+    changed_account,
+    changed_fields,
+    is_address_changed,
+    is_outdated,
+    is_password_outdated,
+    newest,
+    told,
+)
+from services.policy.domain.erasure import is_older
 from services.policy.domain.standing import Standing
 from services.policy.handlers.case import Case, open_case, tell
 from services.policy.handlers.recovery_end import cancel_open_recovery, put_off_recovery
 from services.policy.handlers.requirement import give_notice
-from services.policy.queries.accounts import account_ids_after, prove_mailbox, record_password_change, store_account
+from services.policy.queries.accounts import (
+    account_ids_after,
+    prove_mailbox,
+    record_password_change,
+    record_versions,
+    store_account,
+)
 from services.policy.queries.clocks import read_clock
+from services.policy.queries.erasures import find_erasure
 from services.policy.queries.standings import read_standing, read_standings
 from shared.contracts import events
 from shared.contracts.commands import (
@@ -25,6 +46,7 @@ from shared.contracts.replies import AccountsPage, AccountView, RefusalCode
 from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
+_AFTER = dt.timedelta(microseconds=1)  # the shortest time that is told apart
 _LONGEST_PAGE = 200
 _READ_AT_ONCE = 500
 _READ_AT_MOST = 5_000  # accounts looked at for one page: a rare state must not cost the whole table
@@ -32,19 +54,31 @@ _READ_AT_MOST = 5_000  # accounts looked at for one page: a rare state must not 
 
 async def put_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps) -> Outcome:
     """Create or change an account. What is older than what we know is answered and ignored."""
-    case = await open_case(message, uow, deps)
+    return await _put(await open_case(message, uow, deps), message.data, told_at=None)
+
+
+async def put_reported_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """An event told of it, some time ago: what is from before the account was erased does not bring it back."""
+    return await _put(await open_case(message, uow, deps), message.data, told_at=message.time)
+
+
+async def _put(case: Case, change: PutAccount, *, told_at: dt.datetime | None) -> Outcome:
     before = await case.standing()
     known = before.account if before is not None else None
-    if before is not None and is_outdated(known, message.data):
+    erasure = await find_erasure(case.conn, case.tenant_id, case.account_id)
+    is_of_erased = erasure is not None and is_older(erasure, version=change.version, told_at=told_at)
+    if before is not None and (is_of_erased or is_outdated(known, change)):
         return Ok(account_view(before, case.now))
-    account = changed_account(
-        known, message.data, account_id=case.account_id, is_covered=_is_covered(before), now=case.now
-    )
+    if is_of_erased:
+        return refuse(RefusalCode.ACCOUNT_ERASED)
+    if erasure is not None:
+        case = replace(case, now=max(case.now, erasure.erased_at + _AFTER))
+    account = changed_account(known, change, account_id=case.account_id, is_covered=_is_covered(before), now=case.now)
     if account != known:
-        await store_account(uow.conn, message.tenant_id, account)
+        await store_account(case.conn, case.tenant_id, account)
     after = await case.standing()
     assert after is not None
-    await _follow_up(case, before, after, is_import=message.data.is_import)
+    await _follow_up(case, before, after, is_import=change.is_import)
     return Ok(account_view(after, case.now))
 
 
@@ -118,6 +152,8 @@ async def list_accounts(message: Envelope[ListAccounts], uow: UnitOfWork, _deps:
 async def record_change_of_password(message: Envelope[RecordPasswordChange], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A newer change than we know of. The helpdesk's clock may be ahead; ours decides how long a recovery waits."""
     case = await open_case(message, uow, deps)
+    if not await _is_password_news(case, message):
+        return Done()
     changed_at = min(message.data.changed_at or case.now, case.now)
     if await record_password_change(uow.conn, message.tenant_id, case.account_id, changed_at):
         case.say(events.AccountPasswordChanged(changed_at=changed_at))
@@ -127,12 +163,30 @@ async def record_change_of_password(message: Envelope[RecordPasswordChange], uow
     return Done()
 
 
+async def _is_password_news(case: Case, message: Envelope[RecordPasswordChange]) -> bool:
+    """Whether no newer version has told of the password; this one's is kept."""
+    version = message.data.version
+    standing = await case.standing()
+    erasure = await find_erasure(case.conn, case.tenant_id, case.account_id)
+    if standing is None or (erasure is not None and is_older(erasure, version=version, told_at=message.time)):
+        return False
+    account = standing.account
+    if is_password_outdated(account, version):
+        return False
+    if version is not None:
+        known = told(account, version, (PASSWORD,))
+        await record_versions(case.conn, case.tenant_id, case.account_id, newest(account.version, version), known)
+    return True
+
+
 async def record_mailbox_proof(message: Envelope[ProveMailbox], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A mailed code came back from this address: if it still is the account's, the mailbox is proved."""
     case = await open_case(message, uow, deps)
     before = await case.standing()
+    if before is None or message.time < before.account.created_at:
+        return Done()  # by who had the id before, if anybody
     is_proved = await prove_mailbox(uow.conn, message.tenant_id, case.account_id, message.data.digest, case.now)
-    if is_proved and before is not None and not before.account.email_verified:
+    if is_proved and not before.account.email_verified:
         after = await case.standing()
         assert after is not None
         case.say(_upserted(before.account, after, ("email_verified",), case))

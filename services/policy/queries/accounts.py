@@ -1,6 +1,7 @@
 """Accounts."""
 
 import datetime as dt
+from collections.abc import Mapping
 from uuid import UUID
 
 from services.policy.domain.account import Account
@@ -15,8 +16,10 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
         INSERT INTO policy.accounts AS a
                (tenant_id, account_id, role, email_sealed, email_masked, email_digest, email_verified, email_proved_at,
                 email_changed_at, former_email, former_email_until, phone_sealed, phone_masked, phone_digest, locale,
-                time_zone, is_sso, is_active, version, left_sso_at, role_changed_at, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+                time_zone, is_sso, is_active, version, left_sso_at, role_changed_at, created_at,
+                versions)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23)
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET role = excluded.role, email_sealed = excluded.email_sealed, email_masked = excluded.email_masked,
                email_digest = excluded.email_digest, email_verified = excluded.email_verified,
@@ -25,7 +28,8 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
                phone_sealed = excluded.phone_sealed, phone_masked = excluded.phone_masked,
                phone_digest = excluded.phone_digest, locale = excluded.locale, time_zone = excluded.time_zone,
                is_sso = excluded.is_sso, is_active = excluded.is_active, version = excluded.version,
-               left_sso_at = excluded.left_sso_at, role_changed_at = excluded.role_changed_at
+               left_sso_at = excluded.left_sso_at, role_changed_at = excluded.role_changed_at,
+               versions = excluded.versions
         """,
         tenant_id,
         account.account_id,
@@ -45,6 +49,7 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
         account.left_sso_at,
         account.role_changed_at,
         account.created_at,
+        dict(account.versions),
     )
 
 
@@ -124,6 +129,19 @@ async def record_password_change(conn: Connection, tenant_id: UUID, account_id: 
         changed_at,
     )
     return status != "UPDATE 0"
+
+
+async def record_versions(
+    conn: Connection, tenant_id: UUID, account_id: str, version: int | None, versions: Mapping[str, int]
+) -> None:
+    """By which versions the account's facts were told, where one was told that is kept apart from the others."""
+    await conn.execute(
+        "UPDATE policy.accounts SET version = $3, versions = $4 WHERE tenant_id = $1 AND account_id = $2",
+        tenant_id,
+        account_id,
+        version,
+        dict(versions),
+    )
 
 
 async def prove_mailbox(conn: Connection, tenant_id: UUID, account_id: str, digest: str, now: dt.datetime) -> bool:

@@ -145,11 +145,11 @@ async def make_ready(
     token_digest: bytes | None,
     downloads: int | None,
 ) -> bool:
-    """``running → ready``."""
+    """``running → ready``. The cursor names an account: with the last page it goes."""
     status = await conn.execute(
         """
         UPDATE policy.reports
-           SET state = 'ready', ready_at = $3, expires_at = $4, token_digest = $5, downloads_left = $6
+           SET state = 'ready', ready_at = $3, expires_at = $4, token_digest = $5, downloads_left = $6, cursor = ''
          WHERE tenant_id = $1 AND report_id = $2 AND state = 'running'
         """,
         tenant_id,
@@ -179,7 +179,7 @@ async def end_report(conn: Connection, tenant_id: UUID, report_id: ReportId, now
     """``running | ready → expired``; False: it is not due, or was before."""
     status = await conn.execute(
         """
-        UPDATE policy.reports SET state = 'expired', ended_at = $3
+        UPDATE policy.reports SET state = 'expired', ended_at = $3, cursor = ''
          WHERE tenant_id = $1 AND report_id = $2 AND state <> 'expired' AND expires_at <= $3
         """,
         tenant_id,

@@ -22,7 +22,7 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
     rows = await conn.fetch(
         """
         SELECT a.account_id, a.role, a.email_sealed, a.email_masked, a.email_digest, a.email_verified,
-               a.email_proved_at, a.email_changed_at, a.former_email, a.former_email_until, a.phone_sealed,
+               a.versions, a.email_proved_at, a.email_changed_at, a.former_email, a.former_email_until, a.phone_sealed,
                a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.is_sso, a.is_active, a.version,
                a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
                p.policy, p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
@@ -34,6 +34,9 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
           LEFT JOIN policy.policies AS p ON p.tenant_id = a.tenant_id
           LEFT JOIN policy.enforcements AS e ON e.tenant_id = a.tenant_id AND e.account_id = a.account_id
           LEFT JOIN otp.account_facts AS f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id
+           AND NOT EXISTS (SELECT FROM policy.erasures AS gone
+                            WHERE gone.tenant_id = a.tenant_id AND gone.account_id = a.account_id
+                              AND gone.cleared_at IS NULL)  -- what is there is still the one's before
          WHERE a.tenant_id = $1 AND a.account_id = ANY ($2::text[])
          ORDER BY a.account_id
         """,
@@ -52,6 +55,8 @@ async def read_factor_contacts(conn: Connection, tenant_id: UUID, account_id: st
         """
         SELECT channel, contact_sealed, contact_masked, contact_digest FROM otp.factor_contacts
          WHERE tenant_id = $1 AND account_id = $2
+           AND NOT EXISTS (SELECT FROM policy.erasures AS gone
+                            WHERE gone.tenant_id = $1 AND gone.account_id = $2 AND gone.cleared_at IS NULL)
          ORDER BY factor_id
         """,
         tenant_id,
@@ -98,6 +103,7 @@ def _account(row: Record) -> Account:
         is_sso=row["is_sso"],
         is_active=row["is_active"],
         version=row["version"],
+        versions=row["versions"],
         password_changed_at=row["password_changed_at"],
         left_sso_at=row["left_sso_at"],
         role_changed_at=row["role_changed_at"],

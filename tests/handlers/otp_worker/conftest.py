@@ -224,7 +224,10 @@ class Verifier:
 
     async def hear(self, message: Message, account_id: str | None = ANN) -> None:
         """Handle a command or an event from the bus."""
-        envelope = self.envelope(message, account_id)
+        await self.deliver(self.envelope(message, account_id))
+
+    async def deliver(self, envelope: Envelope[Message]) -> None:
+        """Handle what came on the lane of commands and events."""
         incoming = Incoming(
             lane=OTP_COMMANDS.name, message_id=envelope.id, body=encode(envelope), first_seen_at=host_now()
         )

@@ -1,6 +1,7 @@
 """What a helpdesk may change of an account, and what follows for its addresses."""
 
 import datetime as dt
+import itertools
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from services.policy.domain.account import (
     changed_fields,
     is_address_changed,
     is_outdated,
+    is_password_outdated,
 )
 from shared.contracts.commands import PutAccount
-from shared.contracts.types import Contact
+from shared.contracts.types import Contact, Role
 
 NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -118,3 +120,51 @@ def test_only_a_role_that_was_not_covered_starts_anew() -> None:
     promoted = change(ANN, at=NOW + DAY, role="admin")
     assert promoted.subject_since == NOW + DAY
     assert change(ANN, at=NOW + DAY, is_covered=True, role="admin").subject_since == NOW
+
+
+def tell(before: Account | None, version: int, *, is_whole: bool = False, **given: Any) -> Account:
+    """News with a version, as the handler takes it: what is outdated changes nothing."""
+    fields = {"given": tuple(given), "version": version, "is_whole": is_whole, **given}
+    command = PutAccount.model_validate(fields)
+    if is_outdated(before, command):
+        assert before is not None
+        return before
+    return changed_account(before, command, account_id="ann", is_covered=False, now=NOW + DAY)
+
+
+_NEWS: tuple[dict[str, Any], ...] = (
+    {"version": 1, "is_whole": True, "role": "agent", "email": contact("first"), "email_verified": True, "sso": False},
+    {"version": 2, "email": contact("second"), "email_verified": False},
+    {"version": 3, "sso": True},
+    {"version": 4, "is_whole": True, "role": "admin", "email": contact("third")},
+    {"version": 5, "email_verified": True},
+    {"version": 6, "sso": False},
+)
+
+
+@pytest.mark.parametrize("order", [order for order in itertools.permutations(range(6)) if order.index(0) < 2])
+def test_whatever_the_order_the_newest_word_on_each_fact_stands(order: tuple[int, ...]) -> None:
+    """Address, SSO and the rest are told by events of their own, which overtake each other."""
+    account = None
+    for number in order:
+        account = tell(account, **_NEWS[number])
+    assert account is not None
+    assert (account.role, account.is_sso, account.version) == (Role.ADMIN, False, 6)
+    assert (account.email, account.email_verified) == (contact("third"), True)
+
+
+def test_an_older_whole_is_ignored_as_a_whole() -> None:
+    """It says what held before; what it names and the newer one does not was left out there for a reason."""
+    newer = tell(None, 3, is_whole=True, role="agent")
+    assert tell(newer, 2, is_whole=True, role="customer", active=False) == newer
+
+
+def test_an_account_from_before_has_one_version_for_all_its_facts() -> None:
+    """Rows that were written when only the whole had a version must not take older news for new."""
+    before = Account(account_id="ann", created_at=NOW, version=7)
+    assert tell(before, 6, sso=True) == before
+    after = tell(before, 8, sso=True)
+    assert (after.is_sso, after.version) == (True, 8)
+    assert tell(after, 6, active=False) == after
+    assert is_password_outdated(before, 6)
+    assert not is_password_outdated(before, 7)

@@ -1,0 +1,16 @@
+"""An account has left: nothing more is sent to it, and what was sent is forgotten."""
+
+from services.notifier.deps import Deps
+from services.notifier.queries.erasures import delete_deliveries, delete_sandbox_messages
+from shared.contracts.envelope import Envelope
+from shared.contracts.events import AccountErased
+from shared.messaging.outcome import Done, Outcome
+from shared.messaging.unit_of_work import UnitOfWork
+
+
+async def erase_account(told: Envelope[AccountErased], uow: UnitOfWork, _deps: Deps) -> Outcome:
+    """Deliveries and sandbox messages of the erased one; those of a new account of the same id stay."""
+    account_id = told.account_id or ""
+    await delete_deliveries(uow.conn, told.tenant_id, account_id)
+    await delete_sandbox_messages(uow.conn, told.tenant_id, account_id)
+    return Done()
