@@ -111,7 +111,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         RefusalCode.DEVICE_NOT_FOUND: Kind(404, "No such trusted device", "It may have been removed already."),
         RefusalCode.EMAIL_NOT_VERIFIED: Kind(
-            409, "The address is not verified", "A code mailed to the address has to come back here first."
+            409,
+            "The address is not verified",
+            "Nobody has verified the account's address. Name it as `destination`: the code mailed there does.",
         ),
         RefusalCode.FACTOR_NOT_FOUND: Kind(404, "No such factor", "It may have been removed already."),
         RefusalCode.FACTOR_NOT_OFFERED: Kind(

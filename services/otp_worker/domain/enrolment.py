@@ -61,10 +61,13 @@ def may_enrol(account: Account, *, held_factors: int, proof: Challenge | None) -
     return MayEnrol()
 
 
-def may_use_address(account: Account, factor_type: FactorType, contact: Contact) -> bool:
-    """Whether an e-mail factor may use an address: the account's own only once it is verified, by the helpdesk or by
-    a code that came back; another one is proved by the enrolment itself.
+def may_use_address(account: Account, factor_type: FactorType, contact: Contact, *, is_named: bool = False) -> bool:
+    """Whether an e-mail factor may use an address: the account's own, as the helpdesk has it, only once it is verified,
+    by the helpdesk or by a code that came back. One that the person names is proved by the enrolment's own code; where
+    it is the account's, that verifies it.
     """
+    if is_named:
+        return True
     own = account.email
     if factor_type is not FactorType.EMAIL or own is None or own.digest != contact.digest:
         return True

@@ -92,7 +92,8 @@ async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refuse
     contact = _contact(asked, account)
     if contact is None and wanted.factor_type is not FactorType.TOTP:
         return refuse(RefusalCode.NO_MAILBOX, detail="The account has no such address; name a destination.")
-    if contact is not None and not may_use_address(account, wanted.factor_type, contact):
+    is_named = wanted.destination is not None
+    if contact is not None and not may_use_address(account, wanted.factor_type, contact, is_named=is_named):
         return refuse(RefusalCode.EMAIL_NOT_VERIFIED)
     return _Plan(contact=contact, login_challenge_id=permission.login_challenge_id)
 

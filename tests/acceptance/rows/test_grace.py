@@ -115,6 +115,11 @@ async def test_row_26_locked_out_means_no_login_until_an_admin_unlocks(stack: St
         assert await told(helpdesk, "ann", "unlocked")
         await helpdesk.move_clock(24 * HOUR + SECOND)
         assert await decision(helpdesk) == "locked_out"
+        until = (helpdesk.now + 3 * DAY).replace(microsecond=0)
+        extend = {"actor": "root", "reason": "On leave again", "extended_until": until.isoformat()}
+        await helpdesk.call("PUT", path_of("ann", "enforcement"), extend)
+        login = await helpdesk.login("ann")
+        assert (login["decision"], instant(login["deadline"])) == ("enrol_optional", until)
 
 
 async def test_row_26_the_tenant_may_let_a_mailed_code_open_the_enrolment_alone(stack: Stack) -> None:

@@ -240,6 +240,17 @@ async def test_an_email_factor_on_an_unverified_address_is_refused(verifier: Ver
     assert (await verifier.ask(asked)).code is None
 
 
+async def test_an_unverified_address_that_the_person_names_is_proved_by_the_mailed_code(verifier: Verifier) -> None:
+    """Row 8, the way on: else nobody whose helpdesk verifies no address could ever use mail."""
+    await verifier.account(email_verified=False)
+    own = contact(f"{ANN}-mail")
+    started = await verifier.start(FactorType.EMAIL, destination=own)
+    [code] = await verifier.codes()
+    assert (await verifier.confirm(started.factor.id, code)).code is None
+    [proved] = await verifier.said(commands.ProveMailbox)
+    assert proved.data.digest == own.digest
+
+
 async def test_a_phone_is_proved_by_the_code_sent_to_it(verifier: Verifier) -> None:
     """The code leaves at once, sealed to the notifier, to the number that was named."""
     number = contact("other-phone")
