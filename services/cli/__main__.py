@@ -22,6 +22,7 @@ def application() -> typer.Typer:
     app.command()(host.migrate)
     app.command()(host.openapi)
     app.command("import")(moving.import_accounts)
+    app.command("export")(moving.export_tenant)
     tenants.tenants.command("broker-user")(broker.broker_access)
     app.add_typer(tenants.tenants, name="tenants")
     app.add_typer(tenants.api_keys, name="api-keys")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.cli.broker_access import QueueNotMade
 from services.cli.commands.output import Status
 from services.cli.embedded.postgres import NoPostgres, ServerFailed, StateInUse
+from services.cli.moving.exporting import NotExported
 from services.cli.moving.lines import UnreadableFile
 from services.cli.moving.questions import ServicesDown
 from services.cli.rabbitmq_management import ManagementRefused
@@ -31,7 +32,15 @@ class Failure:
 def failure_of(error: Exception) -> Failure | None:
     """None: a fault of ours, whose traceback is wanted."""
     match error:
-        case ConfigurationError() | KeyRingError() | UnusablePassword() | BadHead() | NoSuchTenant() | UnreadableFile():
+        case (
+            ConfigurationError()
+            | KeyRingError()
+            | UnusablePassword()
+            | BadHead()
+            | NoSuchTenant()
+            | UnreadableFile()
+            | NotExported()
+        ):
             return Failure(str(error), Status.USAGE)
         case ServicesDown():
             return Failure(f"The services do not answer ({error}). Run it again to go on.", Status.UNAVAILABLE)

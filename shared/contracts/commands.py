@@ -253,6 +253,16 @@ class CancelChallenges(Command):
     reason: str
 
 
+class ExportAccounts(Request):
+    """The next page of a tenant's accounts, sealed to the key of the operator's permit. Answer: `ExportedPage`."""
+
+    type = "export_accounts"
+    lane = _OTP_FACTORS
+
+    permit_id: PermitId
+    after: str | None = None
+
+
 class OpenRecoveryChallenge(Command):
     """Mail the code that proves the mailbox of a recovery request."""
 

@@ -480,6 +480,16 @@ class TenantImported(Event):
     backup_codes: int
 
 
+class TenantExported(Event):
+    """The operator takes a copy of everything that moves, sealed to the public key `recipient`."""
+
+    type = "tenant.exported"
+
+    export_id: PermitId
+    recipient: str
+    reason: str
+
+
 class ApiKeyCreated(Event):
     type = "api_key.created"
 

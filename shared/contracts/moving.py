@@ -2,6 +2,9 @@
 
 from shared.contracts.types import Value
 
+OWN_SHAPE = "X" * 17
+"""How our own backup codes are written when they are hashed: slot and characters, without dashes."""
+
 
 class _Moved(Value):
     """Does not print itself."""

@@ -252,6 +252,14 @@ class ImportedFactors(Value):
     refused: tuple[ImportRefusal, ...] = ()
 
 
+class ExportedPage(Value):
+    """A page of a tenant's copy: an age file, base64, that only the tenant can open."""
+
+    sealed: str
+    accounts: int
+    next_after: str | None = None
+
+
 class BackupCodesAnswer(Value):
     """What the policy says is made anew, shown once: ten codes, a recovery key, or both."""
 

@@ -4,17 +4,19 @@ import base64
 import csv
 import datetime as dt
 import hmac
+import os
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import bcrypt
 import pytest
+from pyrage import x25519
 
 from services.cli.demo.helpdesk import Helpdesk
 from tests.support.command_line import Typed, deskfactor, start_deskfactor
 from tests.support.eventually import eventually
-from tests.support.people import open_world
+from tests.support.people import enrolled, open_world
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -150,3 +152,59 @@ async def test_what_cannot_run_says_so(stack: Stack, tmp_path: Path) -> None:
             "import", str(file), "--tenant", str(world.tenant_id), **(settings(stack) | {"key_dir": tmp_path})
         )
         assert (keyless.status, "Traceback" in keyless.err) == (2, False)
+
+
+async def leave(stack: Stack, tenant_id: UUID, file: Path, recipient: str) -> Typed:
+    """``deskfactor export``."""
+    words = ("--tenant", str(tenant_id), "--recipient", recipient, "--out", str(file), "--reason", "they leave us")
+    return await deskfactor("export", *words, "--json", **settings(stack))
+
+
+async def test_what_was_exported_is_imported_elsewhere(stack: Stack, tmp_path: Path) -> None:
+    """A tenant moves from one Deskfactor to another: the same phone, the same paper; and nobody else opens the file."""
+    identity = x25519.Identity.generate()
+    recipient, key, file = str(identity.to_public()), tmp_path / "key.txt", tmp_path / "acme.tar"
+    key.write_text(f"# the tenant's\n{identity}\n")
+    async with open_world(stack) as old, open_world(stack, name="Elsewhere") as new:
+        ann = await enrolled(old.helpdesk, "ann")
+        await old.helpdesk.call("PUT", "/v1/accounts/bob", {"role": "admin", "phone": "+4915112345678"})
+        done = await leave(stack, old.tenant_id, file, recipient)
+        assert (done.status, done.json()["accounts"]) == (0, 2), done.err
+        assert file.stat().st_mode & 0o077 == 0
+        assert ann.seed.encode() not in file.read_bytes()
+        assert (await leave(stack, old.tenant_id, file, recipient)).status == 2  # nothing is overwritten
+
+        other = tmp_path / "other.txt"
+        other.write_text(f"{x25519.Identity.generate()}\n")
+        assert (await bring_in(stack, new.tenant_id, file, "--identity", str(other))).status == 2
+        moved = await bring_in(stack, new.tenant_id, file, "--identity", str(key))
+        assert moved.status == 0, moved.err
+        assert (moved.json()["factors"], moved.json()["backup_codes"]) == (1, 10)
+
+        await sign_in(new.helpdesk, "ann", code=shown(ann.seed, new.helpdesk.now))
+        answer = await sign_in(new.helpdesk, "ann", backup_code=ann.backup_codes[4].lower())
+        assert answer["backup_codes_left"] == 9
+        again = (await new.helpdesk.login("ann"))["challenge"]
+        path = f"/v1/challenges/{again['id']}/verify"
+        await new.helpdesk.refused("POST", path, {"backup_code": ann.backup_codes[4]}, "code_already_used")
+        bob = await new.helpdesk.call("GET", "/v1/accounts/bob")
+        assert (bob["role"], bob["phone"]) == ("admin", "•••• 78")
+
+        log = await old.until(
+            "the export in the audit log",
+            lambda: old.helpdesk.call("GET", "/v1/events"),
+            lambda page: "tenant.exported" in {event["type"] for event in page["data"]},
+        )
+        [exported] = [event for event in log["data"] if event["type"] == "tenant.exported"]
+        assert exported["actor"].startswith("operator:")
+        assert (exported["data"]["reason"], exported["data"]["recipient"]) == ("they leave us", recipient)
+
+
+async def test_an_export_that_cannot_run_leaves_nothing(stack: Stack, tmp_path: Path) -> None:
+    """Half a copy is taken for a whole one, on the day on which it is needed."""
+    async with open_world(stack) as world:
+        file = tmp_path / "acme.tar"
+        assert (await leave(stack, world.tenant_id, file, "age1notakey")).status == 2
+        recipient = str(x25519.Identity.generate().to_public())
+        assert (await leave(stack, UUID(int=7), file, recipient)).status == 2
+        assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing, not even a part under another name

@@ -78,6 +78,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "erasure_id": _ERASURE,
         "events": ["login.decided", "factor.*"],
         "expires_at": "2027-01-31T09:40:00Z",
+        "export_id": "01990000-0000-7000-8000-000000000071",
         "factor_id": _FACTOR,
         "factor_type": "totp",
         "first_factor": {
@@ -231,6 +232,8 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "make_recovery_code": {"reason": "lost phone, identity checked", "minutes": 30},
         "recovery_code.issued": {"reason": "lost phone, identity checked", "approver": "admin-2"},
         "reset_account": {"reason": "lost phone, identity checked"},
+        "export_accounts": {"after": "agent-41"},
+        "tenant.exported": {"recipient": "age1example", "reason": "the tenant leaves"},
         "tenant.imported": {"factors": 12_000, "backup_codes": 120_000},
         "tenant.changed": {"changed": ["name", "languages"]},
         "webhook_endpoint.changed": {"changed": ["url", "enabled"]},

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from services.cli.moving.archives import read_archive, read_identity
 from services.cli.moving.faults import Fault
 from services.cli.moving.lines import Line, UnreadableFile, read_lines
 from services.cli.moving.records import COLUMNS, SEVERAL, Record, read_json, read_record
 
 _BAR = "|"
+
+Parse = Callable[[str], Mapping[str, object] | Fault]
 
 
 class Format(enum.StrEnum):
@@ -19,6 +22,7 @@ class Format(enum.StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    EXPORT = "export"  # a tar archive of `deskfactor export`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +43,39 @@ def format_of(path: Path, named: str | None) -> Format:
             return Format.CSV
         case "jsonl" | "ndjson":
             return Format.JSONL
+        case "export" | "tar":
+            return Format.EXPORT
         case _:
-            raise UnreadableFile("say how the file is written: --format csv or --format jsonl")
+            raise UnreadableFile("say how the file is written: --format csv, jsonl or export")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file, how it is written, and, of an export, where the key is that opens it."""
+
+    path: Path
+    kind: Format
+    identity: Path | None = None
+
+    def entries(self) -> Iterator[Entry]:
+        """Every line of accounts. Raises `UnreadableFile`, also for a file without one."""
+        if self.kind is Format.EXPORT:
+            if self.identity is None:
+                raise UnreadableFile("an export is opened with its tenant's key: --identity FILE")
+            yield from entries_of(read_archive(self.path, read_identity(self.identity)), read_json)
+            return
+        with self.path.open("rb") as file:
+            yield from read_entries(file, self.kind)
 
 
 def read_entries(file: BinaryIO, kind: Format) -> Iterator[Entry]:
-    """Every line of accounts. Raises `UnreadableFile`, also for a file without one."""
+    """The lines of a file of CSV or JSON lines. Raises `UnreadableFile`."""
     lines = read_lines(file)
-    parse: Callable[[str], Mapping[str, object] | Fault] = read_json
-    if kind is Format.CSV:
-        parse = _csv_parser(next(lines, None))
+    yield from entries_of(lines, read_json if kind is Format.JSONL else _csv_parser(next(lines, None)))
+
+
+def entries_of(lines: Iterator[Line], parse: Parse) -> Iterator[Entry]:
+    """Each line with what it holds. Raises `UnreadableFile` when there is none."""
     is_empty = True
     for line in lines:
         is_empty = False
@@ -57,7 +84,7 @@ def read_entries(file: BinaryIO, kind: Format) -> Iterator[Entry]:
         raise UnreadableFile("the file has no accounts in it")
 
 
-def _entry(line: Line, parse: Callable[[str], Mapping[str, object] | Fault]) -> Entry:
+def _entry(line: Line, parse: Parse) -> Entry:
     if line.text is None:
         return Entry(number=line.number, end=line.end, raw="", found=[Fault("", line.reason or "")])
     members = parse(line.text)
@@ -65,7 +92,7 @@ def _entry(line: Line, parse: Callable[[str], Mapping[str, object] | Fault]) -> 
     return Entry(number=line.number, end=line.end, raw=line.text, found=found)
 
 
-def _csv_parser(first: Line | None) -> Callable[[str], Mapping[str, object] | Fault]:
+def _csv_parser(first: Line | None) -> Parse:
     """Reads the lines below this heading. A column that we do not know may hold what must not be printed."""
     if first is None:
         raise UnreadableFile("the file is empty")

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from services.cli.moving.faults import Fault
-from services.cli.moving.formats import Entry, Format, read_entries
+from services.cli.moving.formats import Entry, Source
 from services.cli.moving.parcels import Packer, Parcel
 from services.cli.moving.permits import import_permit_id, load_known_tenant, permit
 from services.cli.moving.questions import Questions, open_questions
@@ -55,32 +55,32 @@ class _Done:
     imported: ImportedFactors | None = None
 
 
-async def check_file(settings: OperatorSettings, tenant_id: UUID, path: Path, kind: Format, *, report: Report,
+async def check_file(settings: OperatorSettings, tenant_id: UUID, source: Source, *, report: Report,
                      tell: Tell) -> Progress:  # fmt: skip
     """Read the file and judge every line; nothing is asked of any service, nothing written. Raises as `import_file`."""
     async with operator_database(settings.database_url.get_secret_value()) as database:
         tenant = await load_known_tenant(database, tenant_id)
     packer = _packer(settings, tenant, PermitId(tenant_id))
-    progress = Progress(size=await asyncio.to_thread(_size, path))
-    for entry, packed in _packed(path, kind, packer):
+    progress = Progress(size=await asyncio.to_thread(_size, source.path))
+    for entry, packed in _packed(source, packer):
         faults = packed if isinstance(packed, list) else []
         _count(progress, _Done(entry, faults), report, tell)
     return progress
 
 
 async def import_file(
-    settings: OperatorSettings, tenant_id: UUID, path: Path, kind: Format, *, report: Report, tell: Tell
+    settings: OperatorSettings, tenant_id: UUID, source: Source, *, report: Report, tell: Tell
 ) -> Progress:
     """Take a file over. Said again, after a crash or for good measure, it takes over what is missing.
 
     Raises `UnreadableFile`, `NoSuchTenant`, `KeyRingError`, `ServicesDown`, `StoreUnavailable`.
     """
-    permit_id = import_permit_id(tenant_id, await asyncio.to_thread(_digest, path))
+    permit_id = import_permit_id(tenant_id, await asyncio.to_thread(_digest, source.path))
     async with open_questions(settings, tenant_id, permit_id) as (questions, database):
         packer = _packer(settings, await load_known_tenant(database, tenant_id), permit_id)
         await permit(database, tenant_id, permit_id, TenantImportStarted(import_id=permit_id))
-        progress = Progress(size=await asyncio.to_thread(_size, path))
-        with contextlib.closing(_packed(path, kind, packer)) as entries:
+        progress = Progress(size=await asyncio.to_thread(_size, source.path))
+        with contextlib.closing(_packed(source, packer)) as entries:
             await _send_all(questions, entries, lambda done: _count(progress, done, report, tell))
         async with database.transaction([tenant_id]) as conn:
             await announce(conn, tenant_id, _imported(permit_id, progress))
@@ -124,20 +124,19 @@ async def _send(questions: Questions, entry: Entry, packed: Parcel | list[Fault]
     return _Done(entry, faults, imported)
 
 
-def _packed(path: Path, kind: Format, packer: Packer) -> Generator[tuple[Entry, Parcel | list[Fault]], None, None]:
+def _packed(source: Source, packer: Packer) -> Generator[tuple[Entry, Parcel | list[Fault]], None, None]:
     """Each line with its commands. Of two lines about one account nobody knows which is true: the second is refused."""
     seen: set[bytes] = set()
-    with path.open("rb") as file:
-        for entry in read_entries(file, kind):
-            if isinstance(entry.found, list):
-                yield entry, entry.found
-                continue
-            whose = hashlib.blake2b(entry.found.account_id.encode(), digest_size=8).digest()
-            if whose in seen:
-                yield entry, [Fault("account_id", "account_id_repeated")]
-                continue
-            seen.add(whose)
-            yield entry, packer.pack(entry.found, entry.number, entry.raw)
+    for entry in source.entries():
+        if isinstance(entry.found, list):
+            yield entry, entry.found
+            continue
+        whose = hashlib.blake2b(entry.found.account_id.encode(), digest_size=8).digest()
+        if whose in seen:
+            yield entry, [Fault("account_id", "account_id_repeated")]
+            continue
+        seen.add(whose)
+        yield entry, packer.pack(entry.found, entry.number, entry.raw)
 
 
 def _packer(settings: OperatorSettings, tenant: TenantRow, permit_id: PermitId) -> Packer:

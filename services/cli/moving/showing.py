@@ -35,6 +35,16 @@ def showing(size: int) -> Iterator[Tell]:
         yield tell
 
 
+@contextlib.contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """What a growing number is told to; nobody knows yet how many there will be."""
+    if not sys.stderr.isatty():
+        yield lambda number: typer.echo(f"{number} {what}", err=True) if number % _EVERY == 0 else None
+        return
+    with Console(stderr=True).status(f"0 {what}") as status:
+        yield lambda number: status.update(f"{number} {what}")
+
+
 def _tell_plainly(progress: Progress) -> None:
     if progress.lines % _EVERY == 0:
         percent = 100 * progress.end // max(progress.size, 1)

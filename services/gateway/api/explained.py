@@ -68,6 +68,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "sessions.should_end": "The helpdesk was asked to end the account's sessions: {reason}.",
         "tenant.changed": "The tenant's settings were changed.",
         "tenant.created": "The tenant was created.",
+        "tenant.exported": "The operator exported the tenant, sealed to {recipient}: {reason}.",
         "tenant.import_started": "The operator began to take accounts over from another system.",
         "tenant.imported": "{accounts} accounts were taken over from another system; {refused} lines were refused.",
         "tenant.suspended": "The tenant was suspended.",

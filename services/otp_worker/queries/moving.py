@@ -49,7 +49,8 @@ async def load_taken_over(conn: Connection, tenant_id: UUID, account_id: str) ->
                   FROM otp.factors WHERE tenant_id = $1 AND account_id = $2) AS f,
                (SELECT coalesce(array_agg(imported_as) FILTER (WHERE imported_as IS NOT NULL), '{}') AS digests,
                        coalesce(array_agg(slot) FILTER (WHERE used_at IS NULL AND voided_at IS NULL), '{}') AS slots,
-                       coalesce(bool_or(imported_as IS NULL AND voided_at IS NULL), false) AS has_own
+                       coalesce(bool_or(imported_as IS NULL AND voided_at IS NULL AND pending_until IS NULL), false)
+                         AS has_own
                   FROM otp.backup_codes WHERE tenant_id = $1 AND account_id = $2 AND kind = 'backup_code') AS c
         """,
         tenant_id,

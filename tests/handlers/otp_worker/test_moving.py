@@ -1,19 +1,24 @@
-"""Factors and backup codes from another system: good at once, and never twice."""
+"""Factors and backup codes from another system: good at once, and never twice; and a tenant's own copy."""
 
+import base64
 import hashlib
 import hmac
+import json
 from typing import Any
 from uuid import UUID
 
 import bcrypt
 import pytest
+from pyrage import decrypt, x25519
 
 from services.otp_worker.domain.totp import base32, seed_of, step_at
+from services.otp_worker.handlers.export import PAGE
 from shared.contracts import events
-from shared.contracts.commands import ImportFactors, ReadSecurity, RegenerateBackupCodes, RevokeFactor
+from shared.contracts.commands import ExportAccounts, ImportFactors, ReadSecurity, RegenerateBackupCodes, RevokeFactor
 from shared.contracts.moving import MovedCode, MovedSecrets, MovedSeed
 from shared.contracts.types import ChallengeId, FactorType, MovedDestination, PermitId, Purpose
-from shared.crypto.sealing import seal, typed_place
+from shared.crypto.foreign_hashes import ForeignHash, read_hash
+from shared.crypto.sealing import contact_place, seal, typed_place
 from shared.ids import new_id
 from shared.secret import Secret
 from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact
@@ -32,7 +37,7 @@ def bcrypted(code: str) -> str:
 HASHES = tuple(bcrypted(code) for code in CODES)
 
 
-async def permit(verifier: Verifier, *, kind: str = "import", seconds: int = 3600) -> PermitId:
+async def permit(verifier: Verifier, *, kind: str = "import", recipient: str = "age1", seconds: int = 3600) -> PermitId:
     """The operator lets it happen."""
     permit_id = PermitId(new_id())
     await verifier.admin.execute(
@@ -43,7 +48,7 @@ async def permit(verifier: Verifier, *, kind: str = "import", seconds: int = 360
         verifier.tenant_id,
         permit_id,
         kind,
-        "age1" if kind == "export" else None,
+        recipient if kind == "export" else None,
         seconds,
     )
     return permit_id
@@ -209,3 +214,87 @@ async def test_hashes_rest_sealed(verifier: Verifier) -> None:
         "SELECT hash FROM otp.backup_codes WHERE tenant_id = $1 AND imported_as IS NOT NULL", verifier.tenant_id
     )
     assert [row["hash"] == plain for row in rows] == [False]
+
+
+# --- out -------------------------------------------------------------------------------------------------------------
+
+
+def opened(identity: x25519.Identity, page: dict[str, Any]) -> list[dict[str, Any]]:
+    """What only the tenant can read."""
+    return [json.loads(line) for line in decrypt(base64.b64decode(page["sealed"]), [identity]).splitlines()]
+
+
+async def test_a_tenant_takes_everything_along(verifier: Verifier) -> None:
+    """Seeds that nobody else can open, hashes that work elsewhere, addresses in clear: sealed to the tenant alone."""
+    identity = x25519.Identity.generate()
+    await real_contacts(verifier)
+    app = await verifier.enrol()
+    await verifier.account("bob", email_sealed=None, email_masked=None, email_digest=None, phone_sealed=None,
+                           phone_masked=None, phone_digest=None)  # fmt: skip
+    await verifier.data(moved(verifier, await permit(verifier), SHORT_SEED, hashes=HASHES, of="bob"), "bob")
+    await verifier.passed((await verifier.challenge("bob")).id, CODES[0], kind="backup_code", account_id="bob")
+
+    permit_id = await permit(verifier, kind="export", recipient=str(identity.to_public()))
+    page = await verifier.data(ExportAccounts(permit_id=permit_id), None)
+    ann, bob = opened(identity, page)
+    assert (page["accounts"], page["next_after"]) == (2, None)
+    assert (ann["account_id"], ann["email"], ann["phone"]) == (ANN, "ann@acme.example", "+4915112345678")
+    assert ann["totp"] == [{"seed": app.seed, "name": "Authenticator app"}]
+    assert [each["shape"] for each in ann["backup_codes"]] == ["X" * 17] * 10
+    written = app.backup_codes[0].replace("-", "").encode()
+    first = read_hash(ann["backup_codes"][0]["hash"])
+    assert isinstance(first, ForeignHash)
+    assert first.fits(written)
+    assert bob["totp"][0]["seed"] == SHORT_SEED
+    assert bob["backup_codes"] == [{"hash": HASHES[1], "shape": SHAPE}]
+    assert "email" not in bob
+
+
+async def real_contacts(verifier: Verifier) -> None:
+    """Addresses that the notifier could open."""
+    sealed = {
+        name: seal(verifier.deps.notifier, Secret(text), contact_place(verifier.tenant_id, ANN, channel))
+        for name, channel, text in (
+            ("email_sealed", "email", "ann@acme.example"),
+            ("phone_sealed", "sms", "+4915112345678"),
+        )
+    }
+    await verifier.account(**sealed)
+
+
+async def test_pages_follow_each_other_to_the_end(verifier: Verifier) -> None:
+    """A million accounts are never in one message; none is left out between two."""
+    identity = x25519.Identity.generate()
+    nobody = dict.fromkeys(
+        ("email_sealed", "email_masked", "email_digest", "phone_sealed", "phone_masked", "phone_digest")
+    )
+    ids = [ANN, *(f"b{number:03}" for number in range(PAGE + 5))]
+    for account_id in ids:
+        await verifier.account(account_id, **nobody)
+    permit_id = await permit(verifier, kind="export", recipient=str(identity.to_public()))
+    found, after = [], None
+    for _ in range(2):
+        page = await verifier.data(ExportAccounts(permit_id=permit_id, after=after), None)
+        found += [each["account_id"] for each in opened(identity, page)]
+        after = page["next_after"]
+    assert (found, after) == (ids, None)
+
+
+@pytest.mark.parametrize("case", ["none", "of an import", "over"])
+async def test_nothing_leaves_without_a_permit(verifier: Verifier, case: str) -> None:
+    """Who has broken into the gateway could otherwise ask for every seed, sealed to a key of their own."""
+    recipient = str(x25519.Identity.generate().to_public())
+    permits: dict[str, Any] = {
+        "of an import": {"kind": "import"},
+        "over": {"kind": "export", "recipient": recipient, "seconds": -1},
+    }
+    permit_id = PermitId(new_id()) if case == "none" else await permit(verifier, **permits[case])
+    assert (await verifier.ask(ExportAccounts(permit_id=permit_id), None)).code == "not_permitted"
+
+
+async def test_no_service_can_write_itself_a_permit(verifier: Verifier) -> None:
+    """A permit is the operator's word: not the gateway's, nor that of the service which asks for it."""
+    can_write = "SELECT has_table_privilege($1, 'otp.permits', 'INSERT, UPDATE')"
+    roles = ("gateway", "otp_worker", "policy", "notifier", "audit", "operator")
+    allowed = [role for role in roles if await verifier.admin.fetchval(can_write, f"deskfactor_{role}")]
+    assert allowed == ["operator"]
