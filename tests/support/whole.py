@@ -29,15 +29,20 @@ async def whole(
     amqp_url: str | None = None,
     gateway_settings: Mapping[str, object] | None = None,
     notifier_settings: Mapping[str, object] | None = None,
+    is_audited: bool = True,
 ) -> AsyncIterator[Serving]:
-    """The gateway with everybody behind it; mail of sandboxes goes to the mailbox, which is started and stopped."""
+    """The gateway with everybody behind it; mail of sandboxes goes to the mailbox, which is started and stopped.
+
+    ``is_audited`` False: nobody remembers, which saves a test that asks for a thousand decisions half of its time.
+    """
     await mailbox.start()
     common: dict[str, object] = {"database_url": dsn, "key_dir": key_dir, "database_pool": 6}
     if amqp_url is not None:
         common |= {"bus": "rabbitmq", "amqp_urls": amqp_url}
     async with AsyncExitStack() as stack:
         stack.push_async_callback(mailbox.stop)
-        await stack.enter_async_context(audit.serve(load_settings(AuditSettings, **common)))
+        if is_audited:
+            await stack.enter_async_context(audit.serve(load_settings(AuditSettings, **common)))
         sending = {"sandbox_smtp_port": mailbox.port, **(notifier_settings or {})}
         await stack.enter_async_context(notifier.serve(load_settings(NotifierSettings, **common, **sending)))
         await stack.enter_async_context(policy.serve(load_settings(PolicySettings, **common)))
