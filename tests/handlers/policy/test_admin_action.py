@@ -169,3 +169,23 @@ async def test_a_reset_stops_an_open_recovery_and_says_so(service: Service, is_r
     assert len(await service.said(events.RecoveryCancelled)) == 1
     assert await service.said(events.RecoverySuperseded) == []
     assert await service.pending() == []
+
+
+async def test_a_recovery_is_denied_and_stopped_in_an_admins_name_by_an_admin_only(service: Service) -> None:
+    """Under another's name a thief would keep the owner out; the person's own cancelling names nobody."""
+    await service.put()
+    await service.put(BOB, role="admin")
+    await service.enrol()
+    await service.move(8 * 24 * 3600)  # the address has settled
+    draft = RecoveryView.model_validate(await service.ask(commands.StartRecovery()))
+    for actor, code in (("nobody", RefusalCode.ACTOR_NOT_AN_ADMIN), (ANN, RefusalCode.NOT_ON_ONESELF)):
+        acting = Acting(actor=actor)
+        deny = commands.DenyRecovery(recovery_id=draft.id, reason="unknown caller", acting=acting)
+        assert await service.refused(deny) is code
+        assert await service.refused(commands.CancelRecovery(recovery_id=draft.id, acting=acting)) is code
+    await ask_for_proofs(service)
+    unproved = commands.DenyRecovery(recovery_id=draft.id, reason="unknown caller")
+    assert await service.refused(unproved) is RefusalCode.ACTOR_PROOF_REQUIRED
+    assert (await service.recovery()).state is RecoveryState.DRAFT
+    stopped = RecoveryView.model_validate(await service.ask(commands.CancelRecovery(recovery_id=draft.id)))
+    assert stopped.state is RecoveryState.CANCELLED
