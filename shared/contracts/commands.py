@@ -485,6 +485,7 @@ class StartReport(Request):
     role: Role | None = None
     state: EnforcementState | None = None
     mail_to: AccountId | None = None
+    acting: Acting | None = None
 
 
 class ReadReport(Request):

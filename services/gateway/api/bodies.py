@@ -11,7 +11,6 @@ from services.gateway.api.fields import (
     Address,
     Attempt,
     Body,
-    ByAdmin,
     ByProvenAdmin,
     ContextBody,
     Instant,
@@ -189,7 +188,7 @@ class UnlockBody(ByProvenAdmin):
     reason: Reason
 
 
-class ReportBody(ByAdmin):
+class ReportBody(ByProvenAdmin):
     """Which accounts, and the admin's account that is mailed a link to the file."""
 
     model_config = ConfigDict(

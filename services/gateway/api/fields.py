@@ -107,15 +107,12 @@ class Page(Body):
     cursor: Cursor | None = None
 
 
-class ByAdmin(Body):
-    """`actor` is the account id of the admin who acts; the audit log names it."""
+class ByProvenAdmin(Body):
+    """`actor` is the account id of the admin who acts; the audit log names it. `actor_proof`: a challenge of the actor,
+    purpose `step_up`, verified within ten minutes.
+    """
 
     actor: types.AccountId | None = None
-
-
-class ByProvenAdmin(ByAdmin):
-    """An admin's action. `actor_proof`: a challenge of the actor, purpose `step_up`, verified within ten minutes."""
-
     actor_proof: UUID | None = None
 
     @model_validator(mode="after")

@@ -25,6 +25,8 @@ REPORT_ROUTES = (
             RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.NO_MAILBOX,
             RefusalCode.NOT_AN_ADMIN,
+            RefusalCode.ACTOR_NOT_AN_ADMIN,
+            RefusalCode.ACTOR_PROOF_REQUIRED,
             RefusalCode.TOO_MANY_REPORTS,
         ),
     ),

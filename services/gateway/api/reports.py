@@ -11,7 +11,7 @@ from shared.contracts.types import ReportId
 async def start(call: Call[ReportBody, Nothing]) -> Outcome:
     """Who uses a second factor, as CSV (RFC 4180). It is written in the background; an admin may be mailed a link."""
     body = call.body
-    command = StartReport(role=body.role, state=body.state, mail_to=body.mail_to_account)
+    command = StartReport(role=body.role, state=body.state, mail_to=body.mail_to_account, acting=body.acting())
     return await call.ask(command, actor=body.actor)
 
 

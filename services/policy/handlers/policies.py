@@ -6,6 +6,7 @@ from uuid import UUID
 from services.policy.announcements import SOURCE, policy_view
 from services.policy.deps import Deps
 from services.policy.domain.requirement import StoredPolicy, has_same_deadlines, may_lock_out_admins, replaced
+from services.policy.handlers.acting import no_admin
 from services.policy.queries.accounts import admins_at_ease, has_active_admin
 from services.policy.queries.clocks import hold_clock
 from services.policy.queries.policies import lock_policy, read_policy, store_policy
@@ -14,12 +15,10 @@ from shared.contracts import events
 from shared.contracts.commands import AnnounceRequirement, PutPolicy, ReadPolicy
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
-from shared.contracts.types import Acting, EnforcementState
-from shared.db.admin_action import read_action_facts
+from shared.contracts.types import EnforcementState
 from shared.db.connection import Connection
-from shared.messaging.outcome import Ok, Outcome, Refused, refuse
+from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
-from shared.rules.admin_action import may_act
 
 _AT_EASE = (EnforcementState.NOT_REQUIRED, EnforcementState.EXEMPT, EnforcementState.SATISFIED)
 _ADMINS_LOOKED_AT = 20  # the first is as good as any; the rule has the last word
@@ -29,7 +28,7 @@ async def put_policy(message: Envelope[PutPolicy], uow: UnitOfWork, _deps: Deps)
     """Replace the policy. It holds for logins at once; notices follow page by page, and stale timers go with them."""
     now = await hold_clock(uow.conn, message.tenant_id)
     wanted = message.data
-    if wanted.acting is not None and (refused := await _may_not_act(uow, message, wanted.acting, now)) is not None:
+    if (refused := await no_admin(uow, message, wanted.acting, now)) is not None:
         return refused
     before = await lock_policy(uow.conn, message.tenant_id)
     stored = replaced(before, wanted.policy, now, is_immediate=wanted.is_immediate)
@@ -43,15 +42,6 @@ async def put_policy(message: Envelope[PutPolicy], uow: UnitOfWork, _deps: Deps)
         announce = AnnounceRequirement(policy_version=stored.version)
         uow.publish(message.follow(announce, source=SOURCE, at=now))
     return Ok(policy_view(stored))
-
-
-async def _may_not_act(
-    uow: UnitOfWork, message: Envelope[PutPolicy], acting: Acting, now: dt.datetime
-) -> Refused | None:
-    """A policy is about nobody in particular: whoever is named has to be an admin, and may be in it."""
-    facts = await read_action_facts(uow.conn, message.tenant_id, "", acting)
-    hindrance = may_act(acting, facts, now, opens_account=False)
-    return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None
 
 
 async def would_lock_out_admins(conn: Connection, tenant_id: UUID, stored: StoredPolicy, now: dt.datetime) -> bool:

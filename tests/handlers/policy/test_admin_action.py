@@ -189,3 +189,14 @@ async def test_a_recovery_is_denied_and_stopped_in_an_admins_name_by_an_admin_on
     assert (await service.recovery()).state is RecoveryState.DRAFT
     stopped = RecoveryView.model_validate(await service.ask(commands.CancelRecovery(recovery_id=draft.id)))
     assert stopped.state is RecoveryState.CANCELLED
+
+
+async def test_a_list_of_accounts_is_asked_for_in_the_name_of_an_admin_only(service: Service) -> None:
+    """Whom the audit log names for the list of who is easy to break into, that one could have asked for it."""
+    await service.put()
+    await service.put(BOB, role="admin")
+    asked = commands.StartReport(acting=Acting(actor=ANN))
+    assert await service.refused(asked, None) is RefusalCode.ACTOR_NOT_AN_ADMIN
+    assert await service.said(events.ReportRequested) == []
+    assert await service.refusal_of(commands.StartReport(acting=Acting(actor=BOB)), None) is None
+    assert await service.refusal_of(commands.StartReport(), None) is None
