@@ -24,6 +24,7 @@ from tests.support.api_client import Client, store_key
 from tests.support.tenants import new_tenant
 
 ADA = "/v1/accounts/ada"
+NOBODYS = UUID(int=7)  # not of this run: the names of tests must be the same in each
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +137,8 @@ async def test_role_sso_and_active_need_a_stronger_key(client: Client, dsn: str)
         ("PUT", ADA, b'"' + b"x" * 70_000 + b'"', 413, "body_too_large"),
         ("POST", "/v1/logins", b"{}", 422, "validation_failed"),
         ("POST", "/v1/logins", b'{"account_id": "a", "first_factor": {"method": "magic"}}', 422, "validation_failed"),
-        ("POST", f"/v1/challenges/{new_id()}/verify", b"{}", 422, "validation_failed"),
-        ("POST", f"/v1/challenges/{new_id()}/verify", b'{"code": "1", "backup_code": "2"}', 422, "validation_failed"),
+        ("POST", f"/v1/challenges/{NOBODYS}/verify", b"{}", 422, "validation_failed"),
+        ("POST", f"/v1/challenges/{NOBODYS}/verify", b'{"code": "1", "backup_code": "2"}', 422, "validation_failed"),
         ("POST", "/v1/challenges/17/verify", b'{"code": "1"}', 404, "challenge_not_found"),
         ("POST", f"{ADA}/factors/x/confirm", b'{"code": "1"}', 404, "factor_not_found"),
         ("POST", f"{ADA}/factors", b'{"type": "totp", "destination": "a@b.example"}', 422, "validation_failed"),
@@ -261,8 +262,8 @@ async def test_a_key_that_may_not_read_the_feed_sends_it_nowhere(client: Client,
     admin = await key_with(client, dsn, KeyScope.ADMIN)
     for method, path, body in (
         ("POST", "/v1/webhook-endpoints", {"url": "https://desk.acme.example/"}),
-        ("PATCH", f"/v1/webhook-endpoints/{new_id()}", {"url": "https://desk.acme.example/"}),
-        ("PATCH", f"/v1/webhook-endpoints/{new_id()}", {"events": ["*"]}),
+        ("PATCH", f"/v1/webhook-endpoints/{NOBODYS}", {"url": "https://desk.acme.example/"}),
+        ("PATCH", f"/v1/webhook-endpoints/{NOBODYS}", {"events": ["*"]}),
     ):
         answer = await admin.call(method, path, body)
         assert (answer.status, answer.code) == (403, "forbidden_scope")
