@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
-from uuid import UUID
 
 import structlog
 
@@ -11,7 +10,7 @@ from shared.db.connection import StoreUnavailable
 from shared.db.pool import Database
 from shared.messaging.bus import Bus, PublishOutcome
 from shared.messaging.journal import Journal
-from shared.messaging.outbox import OutboxRow, RowKey, claim_leftovers, insert_messages
+from shared.messaging.outbox import OutboxRow, RowKey, claim_leftovers
 from shared.messaging.outlet import Outlet
 
 log = structlog.get_logger()
@@ -81,7 +80,7 @@ class Relay:
                 log.error("sweep_failed", error=error)
 
     async def _claim(self, *, early: dt.timedelta = dt.timedelta()) -> int:
-        async with self._database.transaction() as conn:
+        async with self._database.connection() as conn:
             rows = await claim_leftovers(conn, lease=LEASE, limit=SWEEP_BATCH, early=early)
         if rows:
             log.info("outbox_leftovers", rows=len(rows))
@@ -113,10 +112,3 @@ class Relay:
 
     def _forget(self, keys: Sequence[RowKey]) -> None:
         self._in_hand.difference_update(keys)
-
-
-async def publish_now(database: Database, relay: Relay, rows: Sequence[OutboxRow], tenants: Sequence[UUID]) -> None:
-    """Store rows that no handler wrote, in a transaction of their own, and hand them over."""
-    async with database.transaction(tenants) as conn:
-        await insert_messages(conn, rows)
-    relay.hand_over(rows)

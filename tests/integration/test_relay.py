@@ -19,7 +19,7 @@ from shared.messaging.bus import Exchange, Outgoing, PublishOutcome
 from shared.messaging.outbox import OutboxRow, insert_messages
 from shared.messaging.postgres_lanes import PostgresLanes
 from shared.messaging.rabbitmq import RabbitBus
-from shared.messaging.relay import Relay, publish_now
+from shared.messaging.relay import Relay
 from shared.messaging.topology import LANES, POLICY_COMMANDS, Lane
 from shared.messaging.unit_of_work import outbox_row
 from tests.conftest import DatabaseFor
@@ -132,7 +132,8 @@ async def test_what_is_handed_over_is_published_at_once(
         await bus.consume(lane, receiver.receive)
         async with running(relay):
             row = row_for(lane)
-            await publish_now(database, relay, [row], [])
+            await commit(database, [row])
+            relay.hand_over([row])
             [got] = await receiver.wait_for(1, within=4)
             await all_published(sql)
     assert got.message_id == row.message_id
@@ -363,9 +364,11 @@ async def test_a_queue_without_a_leader_stops_no_other(
             with _frozen(rabbit, frozen):
                 for _ in range(10):
                     events = [event() for _ in range(100)]
-                    await publish_now(database, relay, events, [])
+                    await commit(database, events)
+                    relay.hand_over(events)
                 for number in range(1, 6):
-                    await publish_now(database, relay, [row_for(other)], [])
+                    await commit(database, [row := row_for(other)])
+                    relay.hand_over([row])
                     await receiver.wait_for(number, within=3)
                 assert bus.is_up()
             await bus.consume(frozen, log.receive)
