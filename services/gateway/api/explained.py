@@ -84,6 +84,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 )
 
 
+_IN_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"stage": {"7d": "7 days", "3d": "3 days", "1d": "1 day", "1h": "1 hour"}}
+)
+"""Values that are shorter than a sentence wants them, by field."""
+
+
 def explain(entry: Entry) -> dict[str, object]:
     """An entry of the audit log as the timeline shows it."""
     data = entry.event.get("data") if entry.event else None
@@ -102,7 +108,8 @@ def explain(entry: Entry) -> dict[str, object]:
 def _sentence(kind: str, data: dict[str, object] | None) -> str:
     if data is None:
         return "The details were erased."
-    return SENTENCES.get(kind, kind).format_map(_Gaps(data))
+    said = {name: _IN_WORDS.get(name, {}).get(str(value), value) for name, value in data.items()}
+    return SENTENCES.get(kind, kind).format_map(_Gaps(said))
 
 
 class _Gaps(dict[str, object]):

@@ -38,3 +38,11 @@ def test_what_was_erased_or_lacks_a_field_is_told_too() -> None:
     """Retention takes payloads away, and old events know less."""
     assert explain(entry(None))["summary"] == "The details were erased."
     assert explain(entry({"data": {}}))["summary"] == "A code was used in place of a factor (?); ? left."
+
+
+def test_how_long_before_a_deadline_is_said_in_words() -> None:
+    """`3d` is for machines."""
+    reminded = entry({"data": {"stage": "3d", "deadline": "2027-02-03T00:00:00Z"}}).model_copy(
+        update={"type": "enforcement.reminded"}
+    )
+    assert explain(reminded)["summary"] == "A reminder was given (3 days before the deadline)."

@@ -10,7 +10,7 @@ import pytest
 
 from services.notifier.adapters.renderer import TEMPLATES, Renderer
 from services.notifier.domain.sms_text import segments
-from shared.contracts.notifications import PARAMS, Notice, Notification
+from shared.contracts.notifications import PARAMS, WITHOUT_DISPUTE, Notice, Notification
 from shared.contracts.types import FactorType, Purpose
 
 LANGUAGES = ("de", "en")
@@ -156,6 +156,22 @@ def test_a_code_is_found_at_once(renderer: Renderer, language: str, purpose: Pur
     assert "042042" in mail.html
     assert sms.splitlines()[-1] == "@helpdesk.example #042042"
     assert segments(sms) == 1
+
+
+@in_every_language
+def test_admins_are_told_what_was_disputed(renderer: Renderer, language: str) -> None:
+    """A mail that says "something happened" sends an admin looking for hours."""
+    given = params(Notification.DISPUTE_FOR_ADMINS, with_optional=False)
+    security = [each.value for each in Notification if each not in WITHOUT_DISPUTE]
+
+    texts = {
+        disputed: renderer.render_email(
+            Notification.DISPUTE_FOR_ADMINS, language, given.model_copy(update={"disputed": disputed})
+        ).text
+        for disputed in (*security, "something_newer")
+    }
+
+    assert len(set(texts.values())) == len(texts)
 
 
 @every_text
