@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import structlog
@@ -27,6 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
 REQUEST_ID = web.RequestKey("request_id", str)
+BUDGETS = web.AppKey("budgets", Mapping[tuple[str, str], dt.timedelta])  # of calls that may take longer than others
 DEADLINE = web.RequestKey("deadline", dt.datetime)  # host time, for whoever asks a service
 CODE = web.RequestKey("code", str)  # of the problem that was answered
 CALLER = web.RequestKey("caller", str)  # for the log: ids only
@@ -42,7 +43,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = monotonic()
     given = request.headers.get("X-Request-Id", "")
     request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else str(new_id())
-    request[DEADLINE] = host_now() + REQUEST_BUDGET - _WRITING
+    request[DEADLINE] = host_now() + _budget(request) - _WRITING
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
         response = await _answer(request, handler)
         _add_headers(request.app[SETTINGS], request[REQUEST_ID], response)
@@ -52,7 +53,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        return await _within_budget(handler(request))
+        return await _within_budget(handler(request), _budget(request))
     except web.HTTPException as error:
         return _of_http(request, error)
     except web.RequestPayloadError:
@@ -68,14 +69,20 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problem_response(request, Problem(code=RefusalCode.INTERNAL_ERROR))
 
 
-async def _within_budget(work: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-    """The result of ``work``; `NoReply` when the budget is over, whatever it hangs on.
+def _budget(request: web.Request) -> dt.timedelta:
+    """How long the call may take: 2.5 seconds, unless its route says otherwise."""
+    resource = request.match_info.route.resource
+    return request.app[BUDGETS].get((request.method, resource.canonical if resource else ""), REQUEST_BUDGET)
+
+
+async def _within_budget(work: Awaitable[web.StreamResponse], budget: dt.timedelta) -> web.StreamResponse:
+    """The result of ``work``; `NoReply` when ``budget`` is over, whatever it hangs on.
 
     In a task of its own: a query on a frozen connection does not end when it is cancelled, and nobody waits for it.
     """
     task = asyncio.ensure_future(work)
     try:
-        done, _ = await asyncio.wait({task}, timeout=REQUEST_BUDGET.total_seconds())
+        done, _ = await asyncio.wait({task}, timeout=budget.total_seconds())
     except asyncio.CancelledError:
         task.cancel()
         raise

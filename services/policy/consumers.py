@@ -11,6 +11,7 @@ from services.policy.handlers import (
     gate,
     individual,
     policies,
+    preview,
     recovery,
     recovery_timers,
     report_pages,
@@ -19,7 +20,7 @@ from services.policy.handlers import (
 )
 from shared.contracts import commands, events
 from shared.messaging.handler_table import HandlerTable, on
-from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS
+from shared.messaging.topology import POLICY_COMMANDS, POLICY_PREVIEWS, POLICY_REQUESTS
 
 TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.PutAccount, accounts.put_account),
@@ -27,6 +28,7 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.ReadAccount, accounts.read_account),
     on(POLICY_REQUESTS, commands.ListAccounts, accounts.list_accounts),
     on(POLICY_REQUESTS, commands.PutPolicy, policies.put_policy),
+    on(POLICY_PREVIEWS, commands.PreviewPolicy, preview.preview_policy),
     on(POLICY_REQUESTS, commands.ReadPolicy, policies.read_policy_of_tenant),
     on(POLICY_REQUESTS, commands.Unlock, enforcement.unlock),
     on(POLICY_REQUESTS, commands.ReadGate, gate.read_gate),

@@ -41,6 +41,7 @@ _OTP_LOGINS = "otp_worker.logins"
 _OTP_FACTORS = "otp_worker.factors"
 _OTP_COMMANDS = "otp_worker.commands"
 _POLICY_REQUESTS = "policy.requests"
+_POLICY_PREVIEWS = "policy.previews"
 _POLICY_COMMANDS = "policy.commands"
 _NOTIFIER_REQUESTS = "notifier.requests"
 _AUDIT_REQUESTS = "audit.requests"
@@ -377,6 +378,16 @@ class PutPolicy(Request):
     acting: Acting | None = None
     is_forced: bool = False  # though no admin could sign in after the deadline
     is_immediate: bool = False  # a nearer deadline leaves nobody the day that it else does
+
+
+class PreviewPolicy(Request):
+    """What `PutPolicy` would do, without doing it. Answer: `PolicyPreview`."""
+
+    type = "preview_policy"
+    lane = _POLICY_PREVIEWS
+
+    policy: WholePolicy
+    is_immediate: bool = False
 
 
 class ReadPolicy(Request):

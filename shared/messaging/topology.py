@@ -46,6 +46,7 @@ OTP_COMMANDS = Lane(
     binds=("account.erased", "account.password_changed", "notice.disputed", "recovery.attack", "sandbox.clock_moved"),
 )
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
+POLICY_PREVIEWS = Lane(name="policy.previews", is_request=True, workers=1)  # seconds of work: nobody waits behind it
 POLICY_COMMANDS = Lane(
     name="policy.commands",
     binds=(
@@ -72,6 +73,7 @@ LANES: tuple[Lane, ...] = (
     OTP_FACTORS,
     OTP_COMMANDS,
     POLICY_REQUESTS,
+    POLICY_PREVIEWS,
     POLICY_COMMANDS,
     NOTIFIER_REQUESTS,
     NOTIFIER_EMAIL,

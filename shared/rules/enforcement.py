@@ -6,6 +6,7 @@ otp_worker decides logins by it, policy gives notices and announces locks by it,
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.contracts.policy import AfterGrace, Policy
 from shared.contracts.requirement import EarlierPolicy
@@ -54,8 +55,7 @@ class Enforcement:
     locks_at: dt.datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
+class _Limits(NamedTuple):
     """Until when an account may put enrolling off, and when it is locked out. None: at once, and never."""
 
     grace_until: dt.datetime | None
@@ -64,25 +64,15 @@ class _Limits:
 
 def enforcement_of(policy: Policy, facts: EnforcementFacts, now: dt.datetime) -> Enforcement:
     """Where the account stands at ``now`` (tenant time). A deadline's own instant is after the grace period."""
-    if not is_subject(policy, facts):
-        return Enforcement(EnforcementState.NOT_REQUIRED)
-    if facts.exempt_until is not None and now < facts.exempt_until:
-        return Enforcement(EnforcementState.EXEMPT, exempt_until=facts.exempt_until)
-    if facts.held_factors > 0:
-        return Enforcement(EnforcementState.SATISFIED)
-    limits = _limits(policy, facts)
-    if limits.grace_until is not None and now < limits.grace_until:
-        return Enforcement(EnforcementState.GRACE, deadline=limits.grace_until, locks_at=limits.locks_at)
-    if limits.locks_at is not None and limits.locks_at <= now:
-        return Enforcement(EnforcementState.LOCKED_OUT, deadline=limits.locks_at)
-    return Enforcement(EnforcementState.MUST_ENROL, locks_at=limits.locks_at)
+    return _stands(facts, _limits(policy, facts) if is_subject(policy, facts) else None, now)
 
 
 def outlook(policy: Policy, facts: EnforcementFacts, now: dt.datetime) -> list[tuple[dt.datetime, Enforcement]]:
     """Where the account stands at ``now`` and from each later instant at which that changes by time alone."""
-    seen = [(now, enforcement_of(policy, facts, now))]
+    limits = _limits(policy, facts) if is_subject(policy, facts) else None
+    seen = [(now, _stands(facts, limits, now))]
     while (following := _changes_at(seen[-1][1])) is not None:
-        seen.append((following, enforcement_of(policy, facts, following)))
+        seen.append((following, _stands(facts, limits, following)))
     return seen
 
 
@@ -90,6 +80,21 @@ def is_subject(policy: Policy, facts: EnforcementFacts) -> bool:
     """Whether a requirement covers the account, satisfied or not."""
     is_covered = facts.is_individually_required or policy.required.covers(facts.role)
     return is_covered and facts.is_active and not facts.is_sso
+
+
+def _stands(facts: EnforcementFacts, limits: _Limits | None, now: dt.datetime) -> Enforcement:
+    """``limits`` None: nothing is asked of the account."""
+    if limits is None:
+        return Enforcement(EnforcementState.NOT_REQUIRED)
+    if facts.exempt_until is not None and now < facts.exempt_until:
+        return Enforcement(EnforcementState.EXEMPT, exempt_until=facts.exempt_until)
+    if facts.held_factors > 0:
+        return Enforcement(EnforcementState.SATISFIED)
+    if limits.grace_until is not None and now < limits.grace_until:
+        return Enforcement(EnforcementState.GRACE, deadline=limits.grace_until, locks_at=limits.locks_at)
+    if limits.locks_at is not None and limits.locks_at <= now:
+        return Enforcement(EnforcementState.LOCKED_OUT, deadline=limits.locks_at)
+    return Enforcement(EnforcementState.MUST_ENROL, locks_at=limits.locks_at)
 
 
 def _changes_at(enforcement: Enforcement) -> dt.datetime | None:
@@ -108,6 +113,8 @@ def _limits(policy: Policy, facts: EnforcementFacts) -> _Limits:
     """An admin's extension opens the account whatever closed it, and never shortens what the policy gives."""
     is_at_once = facts.must_enrol_since is not None or facts.was_satisfied
     limits = _Limits(None, None) if is_at_once else _of_policy(policy, facts)
+    if facts.extended_until is None:
+        return limits
     return _no_earlier(limits, [_Limits(facts.extended_until, facts.extended_until)])
 
 

@@ -146,3 +146,21 @@ async def test_sso_ends_what_is_under_way_and_leaving_it_starts_the_grace(client
     challenge = await login(client, "ada")
     code = {"code": app.at(clock.now)}
     await good(client, "POST", f"/v1/challenges/{challenge['id']}/verify", code)
+
+
+async def test_a_policy_is_tried_out_before_it_is_saved(client: Client) -> None:
+    """A roll-out without a Monday of locked-out agents: who, on which day, and nothing is changed by asking."""
+    await put_admin(client)
+    await put(client, "ada")
+    await enrol_authenticator(client, "ben")
+    policy = {"required": {"scope": "all"}, "grace_days": 7}
+    before = await good(client, "GET", "/v1/policy")
+    seen = await good(client, "POST", "/v1/policy/preview", {"policy": policy})
+    assert seen["would_lock_out_admins"] is True
+    assert (seen["totals"]["grace"], seen["totals"]["satisfied"]) == (2, 1)
+    [day] = seen["days"]
+    assert (day["locked_out"], day["admins"], day["unreachable"]) == (2, 1, 0)
+    assert [(each["account_id"], each["is_admin"]) for each in day["accounts"]] == [("ada", False), ("root", True)]
+    assert await good(client, "GET", "/v1/policy") == before
+    assert (await client.call("POST", "/v1/policy/preview", {"policy": {"grace_days": -1}})).status == 422
+    assert (await client.call("POST", "/v1/policy/preview", {})).status == 422

@@ -1,13 +1,18 @@
 """The tenant's policy."""
 
 from services.gateway.api.call import Call, Nothing, Outcome
-from services.gateway.api.policy_bodies import PolicyBody
-from shared.contracts.commands import PutPolicy, ReadPolicy
+from services.gateway.api.policy_bodies import PolicyBody, PreviewBody
+from shared.contracts.commands import PreviewPolicy, PutPolicy, ReadPolicy
 
 
 async def get(call: Call[Nothing, Nothing]) -> Outcome:
     """As it is now."""
     return await call.ask(ReadPolicy())
+
+
+async def preview(call: Call[PreviewBody, Nothing]) -> Outcome:
+    """Nothing is saved, and nobody is told. The rule is the one that decides after saving."""
+    return await call.ask(PreviewPolicy(policy=call.body.policy.policy(), is_immediate=call.body.immediately))
 
 
 async def put(call: Call[PolicyBody, Nothing]) -> Outcome:

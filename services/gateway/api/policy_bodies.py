@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.gateway.api.fields import ByProvenAdmin, Instant, Reason, Word
+from services.gateway.api.fields import Body, ByProvenAdmin, Instant, Reason, Word
 from shared.contracts.policy import Policy, Requirement
 from shared.contracts.types import AccountId, Acting, ChallengeId, FactorType
 
@@ -99,3 +99,14 @@ class PolicyBody(PolicyFields):
         if self.actor is None:
             return None
         return Acting(actor=self.actor, proof=ChallengeId(self.actor_proof) if self.actor_proof else None)
+
+
+class PreviewBody(Body):
+    """A policy that may be saved later; `immediately` as there."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"policy": {"required": {"scope": "all"}, "grace_days": 7}}]}
+    )
+
+    policy: PolicyFields
+    immediately: bool = False

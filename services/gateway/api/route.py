@@ -1,5 +1,6 @@
 """One row of the API, and how a request goes through it: who calls, may they, what do they ask, what is said."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -55,6 +56,7 @@ class Route:
     status: int = 200
     is_idempotent: bool = False  # an Idempotency-Key is required
     accepts: tuple[str, ...] = (JSON,)
+    budget: dt.timedelta | None = None  # where the usual 2.5 seconds are not enough
     cache_control: str | None = None  # of a good answer; what is not said must not be stored
     refusals: tuple[Code, ...] = ()
 

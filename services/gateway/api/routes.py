@@ -13,6 +13,7 @@ from services.gateway.api.report_routes import REPORT_ROUTES
 from services.gateway.api.route import Route, served
 from services.gateway.api.tenant_routes import TENANT_ROUTES
 from services.gateway.api.webhook_routes import WEBHOOK_ROUTES
+from services.gateway.middleware import BUDGETS
 
 ROUTES: tuple[Route, ...] = (
     *ACCOUNT_ROUTES,
@@ -28,6 +29,7 @@ ROUTES: tuple[Route, ...] = (
 
 def add_routes(app: web.Application, deps: Deps) -> None:
     """Serve the table, and the pages. What may be read may be asked for its head (RFC 9110, 9.1)."""
+    app[BUDGETS] = {(route.method, route.path): route.budget for route in ROUTES if route.budget is not None}
     served_routes = [(route.method, route.path, served(route, deps)) for route in ROUTES]
     for method, path, handler in [*served_routes, *((page.method, page.path, page.handler) for page in PAGES)]:
         app.router.add_route(method, path, handler)

@@ -1,5 +1,7 @@
 """The calls about a whole tenant: settings, policy, events, audit, sandbox, keys."""
 
+import datetime as dt
+
 from services.gateway.api import (
     answers,
     api_keys,
@@ -17,6 +19,8 @@ from services.gateway.api.route import Route
 from services.gateway.problems import HttpCode
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
+
+_PREVIEW_BUDGET = dt.timedelta(seconds=20)  # it looks at every account
 
 TENANT_ROUTES = (
     Route(
@@ -57,6 +61,16 @@ TENANT_ROUTES = (
             RefusalCode.ACTOR_PROOF_REQUIRED,
             RefusalCode.WOULD_LOCK_OUT_ADMINS,
         ),
+    ),
+    Route(
+        method="POST",
+        path="/v1/policy/preview",
+        allows=(KeyScope.POLICY_WRITE,),
+        handler=policies.preview,
+        summary="Who would be locked out by a policy, or have to enrol, and on which day",
+        body=policy_bodies.PreviewBody,
+        answer=replies.PolicyPreview,
+        budget=_PREVIEW_BUDGET,
     ),
     Route(
         method="POST",

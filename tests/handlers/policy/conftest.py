@@ -47,6 +47,11 @@ def contact(name: str) -> Contact:
     return Contact(sealed=f"v1.k1.{name}", masked=f"{name[0]}•••{name[-1]}", digest=f"k1.{name}")
 
 
+def new_factor_id() -> FactorId:
+    """Of a factor to come."""
+    return FactorId(new_id())
+
+
 def put_account(fields: dict[str, Any]) -> PutAccount:
     """As the gateway says it: a version is of the whole change and not a field of it."""
     return PutAccount.model_validate({"given": tuple(name for name in fields if name != "version"), **fields})

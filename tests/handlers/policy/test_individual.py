@@ -7,9 +7,8 @@ from shared.contracts import events
 from shared.contracts.commands import ChangeEnforcement, ClearEnforcement, PutPolicy, ReadAccount, ReadPolicy
 from shared.contracts.policy import AfterGrace, Policy, Requirement, Scope
 from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RefusalCode
-from shared.contracts.types import Acting, EnforcementState, FactorId, Role
-from shared.ids import new_id
-from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, Service, contact
+from shared.contracts.types import Acting, EnforcementState, Role
+from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, Service, contact, new_factor_id
 
 HOUR = 3600
 BOB = "bob"
@@ -160,7 +159,7 @@ async def test_one_admin_who_can_get_in_is_enough(service: Service) -> None:
     refused = PutPolicy(policy=EVERYBODY), None
     await service.put(BOB, role="admin")
     await service.put("eve", role="admin", active=False)
-    await service.give_factor(new_factor(), "eve")
+    await service.give_factor(new_factor_id(), "eve")
     assert await service.refused(*refused) is RefusalCode.WOULD_LOCK_OUT_ADMINS
     await service.change(BOB, sso=True)
     assert await service.refusal_of(*refused) is None
@@ -242,8 +241,3 @@ async def test_a_lock_that_comes_while_enrolment_is_asked_fires_by_its_timer(ser
     await service.move(DAY)
     assert (await stands(service)).state is EnforcementState.LOCKED_OUT
     assert len(await service.said(events.EnforcementLockedOut)) == 1
-
-
-def new_factor() -> FactorId:
-    """An id."""
-    return FactorId(new_id())
