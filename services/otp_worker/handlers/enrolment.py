@@ -91,7 +91,7 @@ async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refuse
         return refuse(RefusalCode.TOO_MANY_FACTORS)
     contact = _contact(asked, account)
     if contact is None and wanted.factor_type is not FactorType.TOTP:
-        return refuse(RefusalCode.NO_MAILBOX, detail="The account has no such address; name a destination.")
+        return refuse(RefusalCode.NO_MAILBOX, detail=_no_address(asked))
     is_named = wanted.destination is not None
     if contact is not None and not may_use_address(account, wanted.factor_type, contact, is_named=is_named):
         return refuse(RefusalCode.EMAIL_NOT_VERIFIED)
@@ -109,6 +109,12 @@ async def _permission(asked: Start, uow: UnitOfWork, locked: Locked) -> MayEnrol
         return refuse(RefusalCode.HAS_FACTORS) if locked.held else MayEnrol()
     permission = may_enrol(account, held_factors=len(locked.held), proof=await proof_of(uow, account, wanted.proof))
     return refuse(permission.code) if isinstance(permission, MayNotEnrol) else permission
+
+
+def _no_address(asked: Start) -> str:
+    """An admin names none: theirs would be a way in."""
+    missing = "The account has no such address"
+    return f"{missing}." if asked.data.acting is not None else f"{missing}; name a destination."
 
 
 def _contact(asked: Start, account: Account) -> Contact | None:
