@@ -87,13 +87,14 @@ async def _keys(database: Database, key_dir: Path | None) -> tuple[dict[str, byt
 
 
 def read_head(path: Path) -> SignedHead:
-    """A signed head that was kept: the event ``audit.head`` as JSON, or the line ``audit_head`` of a log.
+    """A signed head that was kept: the event ``audit.head`` as JSON, the line ``audit_head`` of a log, or the answer of
+    ``GET /v1/audit/proof``.
 
     Raises `BadHead`.
     """
     try:
         document = json.loads(path.read_text())
-        fields = document.get("data", document)
+        fields = document.get("data") or document.get("head") or document
         head = AuditHead.model_validate_json(json.dumps({name: fields.get(name) for name in AuditHead.model_fields}))
         return SignedHead(
             tenant_id=UUID(document.get("tenantid") or document["tenant_id"]),
@@ -106,7 +107,7 @@ def read_head(path: Path) -> SignedHead:
     except OSError as error:
         raise BadHead(f"{path}: {error.strerror}") from None
     except (ValidationError, ValueError, KeyError, AttributeError, binascii.Error):
-        raise BadHead(f"{path}: not an audit.head event as JSON, nor an audit_head line of a log") from None
+        raise BadHead(f"{path}: no audit.head event as JSON, no audit_head line of a log, and no audit proof") from None
 
 
 def describe(finding: Finding) -> str:

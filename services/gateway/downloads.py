@@ -1,4 +1,4 @@
-"""Files that policy keeps, sent piece by piece: whatever their size, one piece is held in memory.
+"""Files sent piece by piece: whatever their size, one piece is held in memory.
 
 An answer of the bus holds a piece, so a file is as many questions as it has pieces. When one stays unanswered, the
 connection is cut short of its Content-Length: half a list must not look like a whole one.
@@ -6,8 +6,9 @@ connection is cut short of its Content-Length: half a list must not look like a 
 
 import asyncio
 import datetime as dt
+import functools
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,7 +23,6 @@ from shared.contracts.replies import OpenedReport, Refusal, ReportChunk
 from shared.contracts.types import ReportId, Sealed
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import open_bytes, report_chunk_place
-from shared.messaging.answering import OpenedAnswer
 from shared.messaging.bus import NoReply, Unavailable
 
 log = structlog.get_logger()
@@ -39,22 +39,25 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed:
-    """A file on its way out."""
+    """A file on its way out. `size_bytes` None: nobody knows it before the end."""
 
     file_name: str
-    size_bytes: int
+    size_bytes: int | None
     pieces: AsyncIterator[bytes]
+    content_type: str = CSV
 
     def response(self) -> web.Response:
-        """As HTTP: an attachment, its size said in advance."""
-        return web.Response(
-            body=self.pieces,
-            headers={
-                "Content-Type": f"{CSV}; charset=utf-8",
-                "Content-Disposition": f'attachment; filename="{self.file_name}"',
-                "Content-Length": str(self.size_bytes),
-            },
-        )
+        """As HTTP: an attachment, its size said in advance where it is known.
+
+        Where it is not, the last chunk (RFC 9112, 7.1) is what shows that nothing is missing.
+        """
+        headers = {
+            "Content-Type": f"{self.content_type}; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="{self.file_name}"',
+        }
+        if self.size_bytes is not None:
+            headers["Content-Length"] = str(self.size_bytes)
+        return web.Response(body=self.pieces, headers=headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,25 +91,29 @@ class Downloads:
 
     async def _pieces(self, wanted: Wanted, count: int) -> AsyncIterator[bytes]:
         for number in range(count):
-            answer = await self._piece(wanted, number)
-            if answer.refusal is not None:
-                log.warning("download_cut", reason=answer.refusal.code.value, piece=number)
-                raise Incomplete(answer.refusal.code.value)
-            sealed = ReportChunk.model_validate(answer.data).sealed
+            command = ReadReportChunk(report_id=wanted.report_id, number=number)
+            data = await next_piece(self._asker, functools.partial(_envelope, wanted, command))
+            sealed = ReportChunk.model_validate(data).sealed
             place = report_chunk_place(wanted.tenant_id, wanted.report_id, number)
             yield zlib.decompressobj().decompress(open_bytes(self.contents, sealed, place), _LARGEST_PIECE)
 
-    async def _piece(self, wanted: Wanted, number: int) -> OpenedAnswer:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                command = ReadReportChunk(report_id=wanted.report_id, number=number)
-                return await self._asker.ask(_envelope(wanted, command))
-            except (NoReply, Unavailable) as error:
-                if not tries_left:
-                    log.warning("download_cut", reason=type(error).__name__, piece=number)
-                    raise Incomplete(type(error).__name__) from error
+
+async def next_piece(asker: Asker, question: Callable[[], Envelope[Request]]) -> dict[str, object]:
+    """The answer to a question in the middle of a file, asked again for some seconds. Raises `Incomplete`."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            answer = await asker.ask(question())
+        except (NoReply, Unavailable) as error:
+            if not tries_left:
+                log.warning("download_cut", reason=type(error).__name__)
+                raise Incomplete(type(error).__name__) from error
             await asyncio.sleep(_PAUSE)
-        raise AssertionError
+            continue
+        if answer.refusal is not None:
+            log.warning("download_cut", reason=answer.refusal.code.value)
+            raise Incomplete(answer.refusal.code.value)
+        return answer.data or {}
+    raise AssertionError
 
 
 def _envelope(wanted: Wanted, command: Request) -> Envelope[Request]:

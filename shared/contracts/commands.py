@@ -838,6 +838,14 @@ class ReadEntries(Request):
     limit: int = 50
     newest_first: bool = False
     types: tuple[str, ...] = ()
+    with_proof: bool = False  # each entry with what its hash is made of
+
+
+class ReadProof(Request):
+    """What an outsider needs to check the tenant's chain. Answer: `ProofAnswer`."""
+
+    type = "read_proof"
+    lane = _AUDIT_REQUESTS
 
 
 def request_scope(method: str, path: str) -> str:

@@ -50,6 +50,7 @@ _POLICY = {
 
 _BY_NAME: Mapping[str, object] = MappingProxyType(
     {
+        "with_proof": True,
         "account_id": ACCOUNT,
         "accounts": 12_345,
         "acting": {"actor": "admin-1", "proof": _CHALLENGE, "approver": "admin-2", "approver_proof": _CHALLENGE},

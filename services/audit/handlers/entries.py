@@ -36,11 +36,25 @@ async def read_entries(command: Envelope[ReadEntries], uow: UnitOfWork, deps: De
         limit=limit + 1,
     )
     wrapped = await load_tenant_keys(uow.conn, [tenant_id])
-    opener = _Opener(deps.vault, tenant_id, wrapped.get(tenant_id))
-    return Ok(EntriesAnswer(entries=tuple(opener.entry(row) for row in rows[:limit]), has_more=len(rows) > limit))
+    opener = Opener(deps.vault, tenant_id, wrapped.get(tenant_id))
+    entries = (opener.entry(row) for row in rows[:limit])
+    shown = map(with_proof, entries, rows) if asked.with_proof else entries
+    return Ok(EntriesAnswer(entries=tuple(shown), has_more=len(rows) > limit))
 
 
-class _Opener:
+def with_proof(entry: Entry, row: ListedEntry) -> Entry:
+    """The entry with all that its hash is made of."""
+    return entry.model_copy(
+        update={
+            "pseudonym": row.pseudonym.hex() if row.pseudonym is not None else None,
+            "payload_digest": row.payload_digest.hex(),
+            "previous_hash": row.previous_hash.hex(),
+            "hash": row.hash.hex(),
+        }
+    )
+
+
+class Opener:
     """Opens the payloads of one page; each key once."""
 
     def __init__(self, vault: Vault, tenant_id: UUID, wrapped: str | None) -> None:

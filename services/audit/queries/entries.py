@@ -23,6 +23,10 @@ class ListedEntry:
     has_account: bool
     owner: WrappedKey | None
     sealed: bytes | None = field(repr=False)
+    pseudonym: bytes | None
+    payload_digest: bytes
+    previous_hash: bytes
+    hash: bytes
 
 
 async def insert_entries(conn: Connection, entries: Sequence[Entry]) -> None:
@@ -76,8 +80,9 @@ async def list_entries(
     direction = "DESC" if newest_first else "ASC"
     rows = await conn.fetch(
         f"""
-        SELECT e.seq, e.entry_id, e.kind, e.at, e.pseudonym, k.account_id, k.salt, k.wrapped, p.sealed
-          FROM (SELECT seq, entry_id, kind, at, pseudonym FROM audit.entries
+        SELECT e.seq, e.entry_id, e.kind, e.at, e.pseudonym, e.payload_digest, e.previous_hash, e.hash, k.account_id,
+               k.salt, k.wrapped, p.sealed
+          FROM (SELECT seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash FROM audit.entries
                  WHERE tenant_id = $1 AND seq > $2 AND seq < $3 AND ($4::text[] = '{{}}' OR kind = ANY ($4))
                    AND ($5::text IS NULL OR pseudonym = (
                          SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5))
@@ -114,4 +119,8 @@ def _listed(tenant_id: UUID, row: Record) -> ListedEntry:
         has_account=row["pseudonym"] is not None,
         owner=owner,
         sealed=row["sealed"],
+        pseudonym=row["pseudonym"],
+        payload_digest=row["payload_digest"],
+        previous_hash=row["previous_hash"],
+        hash=row["hash"],
     )

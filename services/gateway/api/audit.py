@@ -1,11 +1,13 @@
 """The audit log, and the feed of events that is read from it."""
 
-from services.gateway.api.bodies import AuditQuery, FeedQuery
+from services.gateway.api.bodies import AuditExportQuery, AuditQuery, FeedQuery
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page
 from services.gateway.api.entries import before, entries_of
+from services.gateway.downloads import CSV, Streamed
+from services.gateway.exports import FORMATS, JSON_LINES, Extract, pages_of
 from services.gateway.problems import Problem
-from shared.contracts.commands import ReadEntries
+from shared.contracts.commands import ReadEntries, ReadProof
 
 
 async def search(call: Call[Nothing, AuditQuery]) -> Outcome:
@@ -24,6 +26,30 @@ async def search(call: Call[Nothing, AuditQuery]) -> Outcome:
     last = entries[-1].seq if entries else None
     data = [entry.model_dump(mode="json") for entry in entries]
     return Said(page(data, has_more=has_more and last is not None, last=last))
+
+
+async def proof(call: Call[Nothing, Nothing]) -> Outcome:
+    """Signed heads of the tenant's chain and the public keys that they were signed with. Whoever keeps a head can prove
+    later that nothing before it was changed or cut off; with an export, without asking us.
+    """
+    return await call.ask(ReadProof())
+
+
+async def export(call: Call[Nothing, AuditExportQuery]) -> Outcome | Streamed:
+    """The log as a file: CSV (RFC 4180) or JSON lines, each entry with what its hash is made of."""
+    said = await call.ask(ReadProof())
+    if isinstance(said, Problem):
+        return said
+    query = call.query
+    end = int(str(said.data["last_seq"])) + 1
+    before_seq = end if query.before is None else min(query.before, end)
+    wanted = Extract(tenant_id=call.tenant_id, actor=call.caller.actor, after=query.after, before=before_seq)
+    return Streamed(
+        file_name=f"audit-{query.after + 1}-{before_seq - 1}.{query.format}",
+        size_bytes=None,
+        pieces=FORMATS[query.format](pages_of(call.deps.asker, wanted)),
+        content_type=CSV if query.format == "csv" else JSON_LINES,
+    )
 
 
 async def feed(call: Call[Nothing, FeedQuery]) -> Outcome:

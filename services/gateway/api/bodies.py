@@ -212,6 +212,14 @@ class AuditQuery(Page):
     types: Annotated[str, Field(pattern=r"^[a-z_.]{1,60}(,[a-z_.]{1,60}){0,19}$")] | None = None
 
 
+class AuditExportQuery(Body):
+    """Oldest first, between two sequence numbers, both exclusive; without `before` up to the end as it is now."""
+
+    format: Literal["csv", "jsonl"] = "jsonl"
+    after: Annotated[int, Field(ge=0, le=_LATEST)] = 0
+    before: Annotated[int, Field(ge=1, le=_LATEST)] | None = None
+
+
 class FeedQuery(Body):
     """Oldest first, those after the sequence number."""
 

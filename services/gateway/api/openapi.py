@@ -112,7 +112,7 @@ def _operation(route: Route, names: dict[type[BaseModel], Json], schemas: Json) 
         operation["parameters"].append(_KEY_PARAMETER)
     good = {
         "description": HTTPStatus(route.status).phrase,
-        "content": {route.content_type: _answer(route, names, schemas)},
+        "content": dict.fromkeys((route.content_type, *route.other_content_types), _answer(route, names, schemas)),
     }
     problems = _problems(codes)
     operation["responses"] = {str(route.status): good} | problems | {"default": _problem("Another problem")}

@@ -50,6 +50,7 @@ class Route:
     summary: str
     answer: type[BaseModel] | None  # None: a file of `content_type`
     content_type: str = JSON
+    other_content_types: tuple[str, ...] = ()  # of the same file in other formats
     body: type[BaseModel] | None = None
     documented_body: type[BaseModel] | None = None  # where `body` is looser than what is taken
     query: type[BaseModel] | None = None

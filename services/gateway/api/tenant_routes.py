@@ -16,6 +16,8 @@ from services.gateway.api import (
 )
 from services.gateway.api.auth import KeyScope, May
 from services.gateway.api.route import Route
+from services.gateway.downloads import CSV
+from services.gateway.exports import JSON_LINES
 from services.gateway.problems import HttpCode
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
@@ -102,6 +104,25 @@ TENANT_ROUTES = (
         summary="The audit log, newest first",
         query=bodies.AuditQuery,
         answer=answers.List[replies.Entry],
+    ),
+    Route(
+        method="GET",
+        path="/v1/audit/export",
+        allows=(KeyScope.AUDIT_READ,),
+        handler=audit.export,
+        summary="The audit log as a file",
+        query=bodies.AuditExportQuery,
+        answer=None,
+        content_type=JSON_LINES,
+        other_content_types=(CSV,),
+    ),
+    Route(
+        method="GET",
+        path="/v1/audit/proof",
+        allows=(KeyScope.AUDIT_READ,),
+        handler=audit.proof,
+        summary="What proves the audit log: signed heads and public keys",
+        answer=replies.ProofAnswer,
     ),
     Route(
         method="POST",

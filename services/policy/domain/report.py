@@ -4,7 +4,7 @@ CSV as RFC 4180 says. It holds the helpdesk's own account ids, no name and no ad
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.policy.domain.account import Account
@@ -13,6 +13,7 @@ from services.policy.domain.timer import Timer
 from shared.contracts.commands import ExpireReport
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import EnforcementState, FactorType, ReportId, ReportState, Role
+from shared.rules.csv_text import line
 from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
 
 LIFETIME = dt.timedelta(hours=24)
@@ -26,7 +27,6 @@ COLUMNS = (
     "active_factors", "suspended_factors", "backup_codes_left", "first_enrolled_at", "last_used_at",
 )  # fmt: skip
 
-_ACTIVE_CONTENT = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the beginning of a formula, the full-width forms included (OWASP, CSV injection)."""
 
 
@@ -222,22 +222,6 @@ def _line(known: Known, usage: Usage, enforcement: Enforcement) -> str:
             _instant(usage.last_success_at),
         )
     )
-
-
-def line(cells: Iterable[str]) -> str:
-    """A record of CSV with its line break (RFC 4180, 2)."""
-    return ",".join(map(cell, cells)) + "\r\n"
-
-
-def cell(text: str) -> str:
-    """A field that a spreadsheet takes for text: an id like ``-2+3`` or ``=cmd|…`` is not to be computed.
-
-    An apostrophe in front is how spreadsheets themselves mark a text; it is the only thing that is ever added.
-    """
-    harmless = f"'{text}" if text.startswith(_ACTIVE_CONTENT) else text
-    if any(special in harmless for special in ',"\r\n'):
-        return '"' + harmless.replace('"', '""') + '"'
-    return harmless
 
 
 def _yes_no(value: object) -> str:

@@ -16,9 +16,7 @@ from services.policy.domain.report import (
     Granted,
     Known,
     Usage,
-    cell,
     header,
-    line,
     lines,
     may_not_be_mailed,
     new_report,
@@ -29,6 +27,7 @@ from shared.contracts.policy import Policy, Requirement, Scope
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import Contact, EnforcementState, FactorType, ReportId, ReportState, Role
 from shared.ids import new_id
+from shared.rules.csv_text import cell, line
 
 NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
