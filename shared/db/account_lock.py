@@ -37,6 +37,21 @@ async def share_accounts(conn: Connection, accounts: Sequence[Account]) -> None:
     )
 
 
+async def lock_page(conn: Connection, tenant_id: UUID, account_ids: Sequence[str]) -> None:
+    """Wait for the locks of several accounts of one tenant, in the order of their ids: two pages cannot deadlock.
+
+    Everybody else who waits for an account's lock waits for one and holds none, or does not wait (below).
+    """
+    await conn.fetch(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended($1::uuid || ':' || wanted.account_id, 0))
+          FROM (SELECT account_id FROM unnest($2::text[]) AS page (account_id) ORDER BY account_id) AS wanted
+        """,
+        tenant_id,
+        list(account_ids),
+    )
+
+
 async def try_lock_accounts(conn: Connection, accounts: Sequence[Account]) -> Collection[Account]:
     """Lock those of ``accounts`` that nobody holds, without waiting: a frame that waited for two could deadlock."""
     rows = await conn.fetch(

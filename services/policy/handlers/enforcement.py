@@ -70,7 +70,7 @@ async def unlock(message: Envelope[Unlock], uow: UnitOfWork, deps: Deps) -> Outc
         return refused
     if standing.enforcement_at(case.now).state not in _UNLOCKABLE:
         return refuse(RefusalCode.NOT_LOCKED_OUT)
-    until = case.now + dt.timedelta(hours=message.data.hours)
+    until = max(case.now + dt.timedelta(hours=message.data.hours), standing.extended_until or case.now)
     await extend(case.conn, case.tenant_id, case.account_id, until, case.now)
     await _announce_unlock(case, until, message.data.reason)
     after = await case.standing()

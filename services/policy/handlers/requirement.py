@@ -19,11 +19,12 @@ from shared.contracts import events
 from shared.contracts.commands import AnnounceRequirement, ReviewEnforcement
 from shared.contracts.envelope import Envelope, Event, Message
 from shared.contracts.types import EnforcementState
+from shared.db.account_lock import lock_page
 from shared.messaging.outcome import Done, Outcome
 from shared.messaging.unit_of_work import UnitOfWork
 from shared.rules.enforcement import Enforcement
 
-PAGE = 500  # accounts a transaction
+PAGE = 200  # accounts a transaction: their logins wait for it
 
 _RELIEVED = (EnforcementState.NOT_REQUIRED, EnforcementState.EXEMPT)
 _NOTHING_TO_ENROL = (*_RELIEVED, EnforcementState.SATISFIED)
@@ -39,6 +40,7 @@ async def announce_requirement(message: Envelope[AnnounceRequirement], uow: Unit
     if stored.version != message.data.policy_version:
         return Done()
     ids = await account_ids_after(uow.conn, message.tenant_id, message.data.after, limit=PAGE)
+    await lock_page(uow.conn, message.tenant_id, ids)  # else an admin's word of this moment would lose its timers
     standings = await read_standings(uow.conn, message.tenant_id, ids)
     await give_notice(message, uow, deps, standings, now, reason="policy_changed")
     if len(ids) == PAGE:

@@ -6,7 +6,7 @@ import json
 
 from services.policy.queries.policies import hold_policy
 from shared.contracts import events
-from shared.contracts.commands import ChangeEnforcement, LockOutAccount, PutPolicy
+from shared.contracts.commands import AnnounceRequirement, ChangeEnforcement, LockOutAccount, PutPolicy
 from shared.contracts.policy import Policy
 from shared.contracts.types import FactorId
 from shared.db.account_lock import lock_account
@@ -102,3 +102,28 @@ async def test_an_enrolment_that_commits_before_the_lock_wins(service: Service) 
     await enrolling.commit()
     await locking
     assert await service.said(events.EnforcementLockedOut) == []
+
+
+async def test_a_page_of_notices_does_not_undo_an_admins_word(service: Service) -> None:
+    """A policy is announced while an admin requires one account: the account keeps the timers that this arms."""
+    await service.put()
+    await service.ask(PutPolicy(policy=EVERYBODY), None)
+    await service.ask(PutPolicy(policy=NOBODY), None)
+    now = await service.now()
+    requiring = service.admin.transaction()
+    await requiring.start()
+    await lock_account(service.admin, service.tenant_id, ANN)
+    announcing = asyncio.create_task(service.hear(AnnounceRequirement(policy_version=2), None, at=now))
+    await eventually(service.count_waiting, bool)
+    await service.admin.execute(
+        """
+        INSERT INTO policy.enforcements (tenant_id, account_id, is_required, required_since)
+        VALUES ($1, $2, true, $3)
+        """,
+        service.tenant_id,
+        ANN,
+        now,
+    )
+    await requiring.commit()
+    await announcing
+    assert ("lock_out_account", ANN) in await service.pending()

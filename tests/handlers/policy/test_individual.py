@@ -4,7 +4,7 @@ import datetime as dt
 
 from services.policy.domain.individual import LONGEST
 from shared.contracts import events
-from shared.contracts.commands import ChangeEnforcement, ClearEnforcement, PutPolicy, ReadAccount, ReadPolicy
+from shared.contracts.commands import ChangeEnforcement, ClearEnforcement, PutPolicy, ReadAccount, ReadPolicy, Unlock
 from shared.contracts.policy import AfterGrace, Policy, Requirement, Scope
 from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RefusalCode
 from shared.contracts.types import Acting, EnforcementState, Role
@@ -122,6 +122,16 @@ async def test_an_extension_moves_the_deadline_and_its_reminders(service: Servic
     await service.move(8 * DAY)
     assert (await stands(service)).state is EnforcementState.GRACE
     assert ("remind_of_enforcement", "ann/7d") in await service.pending()
+
+
+async def test_an_unlock_takes_nothing_from_an_extension(service: Service) -> None:
+    """An hour given to somebody who has thirty days is no way to lock them out in an hour."""
+    await service.put()
+    await service.require(EVERYBODY)
+    until = await later(service, days=30)
+    await service.ask(change(extended_until=until))
+    await service.ask(Unlock(hours=1, reason="asked twice"))
+    assert (await stands(service)).deadline == until
 
 
 async def test_instants_out_of_range_are_refused(service: Service) -> None:
