@@ -66,8 +66,9 @@ def decide_login(
             return _api_password(policy, facts, enforcement)
         case Purpose.STEP_UP:
             # a step-up asks for a fresh second factor, whoever vouched for the sign-in
-            decision = Decision.CHALLENGE if facts.held_factors else Decision.DENY
-            return LoginVerdict(decision=decision, reason="step_up" if facts.held_factors else "no_factor")
+            if facts.held_factors:
+                return LoginVerdict(decision=Decision.CHALLENGE, reason="step_up")
+            return _no_step_up(policy, facts, enforcement)
         case Purpose.SIGN_IN | Purpose.ENROLMENT | Purpose.RECOVERY:
             return _sign_in(policy, facts, enforcement, first_factor)
 
@@ -122,6 +123,21 @@ def _sign_in(policy: Policy, facts: LoginFacts, enforcement: Enforcement, first_
             return LoginVerdict(decision=Decision.ALLOW, reason="trusted_device")
         return LoginVerdict(decision=Decision.CHALLENGE, reason="factor_enrolled")
     return _without_factor(policy, facts, enforcement)
+
+
+def _no_step_up(policy: Policy, facts: LoginFacts, enforcement: Enforcement) -> LoginVerdict:
+    """There is nothing to step up with. Where a first factor needs the mailbox, the challenge for that comes here: who
+    is let in without a factor is given none at the sign-in, and would never get to enrol one again.
+    """
+    state = enforcement.state
+    needs = needs_mailbox(policy, was_enrolled=facts.was_enrolled, state=state)
+    is_shut = state is EnforcementState.LOCKED_OUT and not policy.enrol_when_locked_out
+    return LoginVerdict(
+        decision=Decision.DENY,
+        reason="no_factor",
+        may_enrol=needs and not is_shut,
+        enrolment_needs_mailbox=needs and not is_shut,
+    )
 
 
 def _without_factor(policy: Policy, facts: LoginFacts, enforcement: Enforcement) -> LoginVerdict:

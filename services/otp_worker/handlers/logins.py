@@ -55,6 +55,8 @@ def _decide(login: Login, situation: Situation, changes: Changes, deps: Deps) ->
             return _challenge(login, situation, verdict, changes, deps)
         case Decision.ENROL | Decision.ENROL_OPTIONAL | Decision.LOCKED_OUT:
             return _enrol(login, situation, verdict, changes)
+        case Decision.DENY if verdict.may_enrol:
+            return _enrol(login, situation, verdict, changes)
         case Decision.ALLOW | Decision.DENY:
             return _pass_or_deny(login, situation, verdict, changes, deps)
 

@@ -161,6 +161,39 @@ async def test_a_recovery_that_its_owner_stopped_may_be_asked_for_again(stack: S
         assert (await ann.wait_out_recovery())["state"] == "executed"
 
 
+async def test_an_admins_reset_ends_a_waiting_recovery(stack: Stack) -> None:
+    """What it would have taken off is gone; nothing is left for it to do a day later, to factors enrolled meanwhile."""
+    async with open_world(stack) as world:
+        helpdesk, ann = world.helpdesk, Owner(world.helpdesk)
+        await Owner(helpdesk, "root").put(role="admin")
+        await enrolled_long_ago(ann)
+        await helpdesk.call("PUT", "/v1/policy", {**EVERYBODY, "force": True})
+        await ann.lose_device()
+        await helpdesk.call("POST", f"{ann.path}/reset", {"reason": "New phone", "actor": "root"})
+        assert (await ann.recovery_in("cancelled"))["end_reason"] == "admin_reset"
+        login = await helpdesk.login("ann")
+        assert login["decision"] == "enrol"
+        app = await ann.enrol(proof=await _prove_mailbox(ann, login["challenge"]))
+        await helpdesk.move_clock(2 * DAY)
+        assert (await ann.recovery())["state"] == "cancelled"
+        await ann.sign_in(app)
+
+
+async def test_who_recovered_and_is_required_nothing_sets_up_anew_through_the_mailbox(stack: Stack) -> None:
+    """Logins are let in without a word, so a step-up offers the way: the password alone binds no stranger's phone."""
+    async with open_world(stack) as world:
+        helpdesk, ann = world.helpdesk, Owner(world.helpdesk)
+        await enrolled_long_ago(ann)
+        await ann.lose_device()
+        assert (await ann.wait_out_recovery())["state"] == "executed"
+        assert await ann.decision() == "allow"
+        await helpdesk.refused("POST", f"{ann.path}/factors", {"type": "totp"}, "proof_required")
+        step_up = await helpdesk.login("ann", purpose="step_up")
+        assert (step_up["decision"], step_up["reason"]) == ("deny", "no_factor")
+        app = await ann.enrol(proof=await _prove_mailbox(ann, step_up["challenge"]))
+        await ann.sign_in(app)
+
+
 async def _suspend_factors(stack: Stack, tenant_id: object) -> None:
     """What a hundred wrong codes within 30 days lead to."""
     conn = await asyncpg.connect(stack.dsn)

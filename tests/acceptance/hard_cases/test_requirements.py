@@ -159,3 +159,30 @@ async def test_a_reminder_that_was_put_off_looks_again_before_it_speaks(stack: S
         reminders = [each for each in await ann.messages() if each["notification"] == "enforcement_reminder"]
         assert len(reminders) <= 2  # by mail, and where the account has a number by SMS
         assert await ann.decision() == "challenge"
+
+
+async def test_an_admin_may_take_the_last_factor_and_the_next_login_enrols(stack: Stack) -> None:
+    """The account may not leave itself without one; an admin may, and no new grace period begins."""
+    async with open_world(stack) as world:
+        helpdesk, ann = world.helpdesk, Owner(world.helpdesk)
+        await Owner(helpdesk, "root").put(role="admin")
+        await ann.put()
+        await ann.enrol()
+        await helpdesk.call("PUT", "/v1/policy", {**EVERYBODY, "force": True})
+        await helpdesk.call("POST", f"{ann.path}/reset", {"reason": "New phone", "actor": "root"})
+        assert (await ann.decision(), await ann.enforcement()) == ("enrol", "must_enrol")
+        await ann.notice("account_reset")
+
+
+async def test_coming_under_sso_ends_open_challenges(stack: Stack) -> None:
+    """A code that was on its way opens nothing any more: the identity provider decides from now on."""
+    async with open_world(stack) as world:
+        helpdesk, ann = world.helpdesk, Owner(world.helpdesk)
+        await ann.put()
+        app = await ann.enrol()
+        await helpdesk.move_clock(60 * SECOND)
+        challenge = await ann.challenge()
+        path = f"/v1/challenges/{challenge['id']}"
+        await ann.change(sso=True)
+        await eventually(lambda: helpdesk.call("GET", path), lambda seen: bool(seen["state"] == "cancelled"))
+        await helpdesk.refused("POST", f"{path}/verify", {"code": ann.code(app)}, "challenge_not_open")

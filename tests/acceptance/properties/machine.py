@@ -15,7 +15,7 @@ from tests.support.in_one_thread import Product
 Way = Callable[[], None]
 
 LEAPS = (MINUTE, 16 * MINUTE, HOUR, 13 * HOUR, 25 * HOUR, 25 * HOUR, 49 * HOUR, 4 * DAY, 8 * DAY, 31 * DAY)
-STARTS = ("waiting", "enrolled twice", "enrolled", "made")
+STARTS = ("overdue", "waiting", "enrolled twice", "waiting", "made", "enrolled")
 PICK = st.integers(min_value=0, max_value=59)
 SO = st.booleans()
 

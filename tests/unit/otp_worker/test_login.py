@@ -135,6 +135,26 @@ def test_a_step_up_asks_for_the_factor_itself(facts: LoginFacts, first_factor: F
 
 
 @pytest.mark.parametrize(
+    ("policy", "facts", "may_enrol"),
+    [
+        (FREE, NEW, False),  # a password is enough there, and no challenge needed
+        (FREE, RESET, True),
+        (FREE.model_copy(update={"enrolment_proof": True}), NEW, True),
+        (AGENTS, RESET, True),
+    ],
+)
+def test_a_step_up_without_a_factor_leads_to_the_mailbox_where_that_is_asked_for(
+    policy: Policy,
+    facts: LoginFacts,
+    may_enrol: bool,  # noqa: FBT001
+) -> None:
+    """Who is let in without a factor meets no challenge at the sign-in, and would never get to enrol again."""
+    verdict = decide_login(policy, facts, purpose=Purpose.STEP_UP, first_factor=PASSWORD, now=NOW)
+    assert (verdict.decision, verdict.reason) == (Decision.DENY, "no_factor")
+    assert (verdict.may_enrol, verdict.enrolment_needs_mailbox) == (may_enrol, may_enrol)
+
+
+@pytest.mark.parametrize(
     ("policy", "facts", "may_enrol", "needs"),
     [
         (AGENTS, NEW, True, False),
