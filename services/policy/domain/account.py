@@ -178,6 +178,11 @@ def _is_verified(change: PutAccount, given: frozenset[str]) -> bool:
     return bool(change.email_verified) if "email_verified" in given else False
 
 
+def is_number_changed(before: Account | None, after: Account) -> bool:
+    """Whether the account has another phone number now, or none, or one for the first time."""
+    return before is not None and _digest(before.phone) != _digest(after.phone)
+
+
 def is_address_changed(before: Account | None, after: Account) -> bool:
     """Whether the account has another address now, or none."""
     return before is not None and _digest(before.email) != _digest(after.email)

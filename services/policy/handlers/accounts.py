@@ -11,6 +11,7 @@ from services.policy.domain.account import (
     changed_account,
     changed_fields,
     is_address_changed,
+    is_number_changed,
     is_outdated,
     is_password_outdated,
     newest,
@@ -105,8 +106,10 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is
         await cancel_open_recovery(case, after, reason)
         if {"is_sso", "is_active"} & set(changed):
             case.say(CancelChallenges(reason=reason))
+    if is_address_changed(known, after.account) or is_number_changed(known, after.account):
+        params, replaced = {"happened_at": case.now}, known.phone if known is not None else None
+        await tell(case, after.account, Notification.ADDRESS_CHANGED, params, replaced_number=replaced)
     if is_address_changed(known, after.account):
-        await tell(case, after.account, Notification.ADDRESS_CHANGED, {"happened_at": case.now})
         await put_off_recovery(case, after)
 
 

@@ -14,7 +14,7 @@ from services.policy.queries.standings import read_factor_contacts, read_standin
 from services.policy.queries.tenants import read_letterhead
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.notifications import Notification
-from shared.contracts.types import Acting, RecoveryId
+from shared.contracts.types import Acting, Channel, Contact, RecoveryId
 from shared.db.account_lock import lock_account
 from shared.db.admin_action import read_action_facts
 from shared.db.connection import Connection
@@ -73,10 +73,12 @@ async def may_not_act(case: Case, acting: Acting | None, *, opens_account: bool 
     return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None
 
 
-async def addressee_of(case: Case, account: Account) -> Addressee:
-    """The account's person on every channel."""
+async def addressee_of(case: Case, account: Account, replaced_number: Contact | None = None) -> Addressee:
+    """The account's person on every channel; also at a number that was just replaced."""
     letterhead = await read_letterhead(case.conn, case.tenant_id)
     contacts = await read_factor_contacts(case.conn, case.tenant_id, account.account_id)
+    if replaced_number is not None:
+        contacts = [*contacts, (Channel.SMS, replaced_number)]
     return everywhere(account, contacts, now=case.now, tenant_name=letterhead.name, tenant_colour=letterhead.colour)
 
 
@@ -86,7 +88,9 @@ async def tell(
     notification: Notification,
     params: Mapping[str, object] | None = None,
     recovery_id: RecoveryId | None = None,
+    *,
+    replaced_number: Contact | None = None,
 ) -> None:
     """Notify the account's person on every channel."""
-    to = await addressee_of(case, account)
+    to = await addressee_of(case, account, replaced_number)
     case.say(*notices(to, notification, dict(params or {}), new_id=case.deps.new_id, recovery_id=recovery_id))

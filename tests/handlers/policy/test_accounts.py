@@ -31,6 +31,19 @@ async def test_what_is_not_given_stays_and_null_clears(service: Service) -> None
     assert (cleared.phone, cleared.locale) == (None, "en")
 
 
+async def test_a_changed_number_is_told_to_the_one_before_it(service: Service) -> None:
+    """Who has the helpdesk's session gives a number of his own, on which a recovery would then be heard."""
+    await service.put(phone=contact("ann-phone"))
+    await service.change(phone=contact("thief-phone"))
+    assert sorted(await service.notices()) == [
+        ("address_changed", "a•••e"),
+        ("address_changed", "a•••l"),
+        ("address_changed", "t•••e"),
+    ]
+    await service.change(phone=contact("thief-phone"), locale="de")
+    assert len(await service.notices()) == 3
+
+
 async def test_an_older_version_is_answered_and_ignored(service: Service) -> None:
     """Messages overtake each other: yesterday's role must not come back."""
     await service.put(version=7)
