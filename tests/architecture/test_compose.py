@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 from services.audit import app as audit
 from services.audit.settings import AuditSettings
 from services.cli.__main__ import application
+from services.cli.moving import importing
 from services.cli.settings import OperatorSettings
 from services.gateway import app as gateway
 from services.gateway.settings import GatewaySettings
@@ -42,6 +43,7 @@ _SETTINGS: Mapping[str, type[BaseSettings]] = {
     "audit": AuditSettings,
     "migrate": OperatorSettings,
     "operator": OperatorSettings,
+    "moving": OperatorSettings,
 }
 _RINGS: Mapping[str, tuple[str, ...]] = {
     "gateway": gateway.RINGS,
@@ -52,9 +54,10 @@ _RINGS: Mapping[str, tuple[str, ...]] = {
     "audit": audit.RINGS,
     "migrate": (),
     "operator": (),
+    "moving": importing.RINGS,
 }
 _OURS = sorted(_SETTINGS)
-_SERVING = sorted({*_OURS} - {"migrate", "operator"})
+_SERVING = sorted({*_OURS} - {"migrate", "operator", "moving"})
 
 
 def test_the_file_is_one_that_compose_reads() -> None:
@@ -78,7 +81,7 @@ def test_the_command_is_a_module(name: str) -> None:
     assert arguments == (["timers"] if name == "timers" else [])
 
 
-@pytest.mark.parametrize("name", ["migrate", "operator"])
+@pytest.mark.parametrize("name", ["migrate", "operator", "moving"])
 def test_the_command_is_one_of_the_command_line(name: str) -> None:
     """The image's `deskfactor` is the same command line."""
     program, command, *_ = _COMPOSE["services"][name]["command"]
@@ -115,7 +118,7 @@ def test_a_container_holds_the_rings_of_its_service_and_no_other(name: str) -> N
 @pytest.mark.parametrize("name", _OURS)
 def test_a_service_has_its_own_way_into_the_database(name: str) -> None:
     """One role for all would make every grant and every policy of the migrations a comment."""
-    url = {"timers": "policy_url", "migrate": "postgres_url"}.get(name, f"{name}_url")
+    url = {"timers": "policy_url", "migrate": "postgres_url", "moving": "operator_url"}.get(name, f"{name}_url")
     assert [source for source, target in _targets(name).items() if target == "DESKFACTOR_DATABASE_URL"] == [url]
 
 

@@ -24,6 +24,7 @@ from shared.contracts.types import PermitId
 from shared.crypto.keyring import load_ring
 from shared.ids import new_id
 
+RINGS = ("seal.gateway", "seal.otp_worker", "seal.notifier", "digest.gateway")  # a gateway's, but for policy's
 AT_ONCE = 32  # lines on their way
 
 Tell = Callable[["Progress"], None]
@@ -140,15 +141,15 @@ def _packed(source: Source, packer: Packer) -> Generator[tuple[Entry, Parcel | l
 
 
 def _packer(settings: OperatorSettings, tenant: TenantRow, permit_id: PermitId) -> Packer:
-    digests = load_ring(settings.key_dir, "digest.gateway")
+    rings = {name: load_ring(settings.key_dir, name) for name in RINGS}
     return Packer(
         tenant_id=tenant.tenant_id,
         is_sandbox=tenant.is_sandbox,
         permit_id=permit_id,
         run_id=new_id(),
-        contacts=Contacts(destinations=load_ring(settings.key_dir, "seal.notifier"), digests=digests),
-        typed=load_ring(settings.key_dir, "seal.otp_worker"),
-        digests=digests,
+        contacts=Contacts(destinations=rings["seal.notifier"], digests=rings["digest.gateway"]),
+        typed=rings["seal.otp_worker"],
+        digests=rings["digest.gateway"],
     )
 
 
