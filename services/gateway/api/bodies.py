@@ -108,7 +108,9 @@ class SendBody(Body):
 
 
 class VerifyBody(Attempt):
-    """A code that was typed, or one of the other three."""
+    """A code that was typed, or one of the other three. A code is judged against one factor: `factor_id`, else the one
+    whose code was sent last, else the first that the challenge offers.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": "123456", "trust_device": False}]})
 

@@ -84,9 +84,9 @@ async def test_row_08_an_address_that_nobody_verified_is_no_factor_until_a_maile
     """A mistyped address would lock its owner out, or let its real owner in."""
     async with open_world(stack) as world:
         helpdesk, factors = world.helpdesk, path_of("ann", "factors")
-        await put(helpdesk, "ann", email_verified=False)
+        ann = await put(helpdesk, "ann", email_verified=False)
         await helpdesk.refused("POST", factors, {"type": "email"}, "email_not_verified")
-        confirmed = await add_channel(helpdesk, "ann", "email", destination="ann@acme.example")
+        confirmed = await add_channel(helpdesk, "ann", "email", destination=ann.email)
         assert confirmed["factor"]["state"] == "active"
         await eventually(lambda: status(helpdesk, "ann"), lambda seen: bool(seen["email_verified"]))
         await put(helpdesk, "ben")
@@ -119,5 +119,12 @@ async def test_row_09_codes_are_sent_again_after_30_60_and_120_seconds_and_four_
         newest = await code_of(helpdesk, "ann", after=before + 3)
         assert len(await codes(helpdesk, "ann")) == before + 4
         await helpdesk.verify(challenge, code=newest)
-        await start(helpdesk, "ann", "totp", proof=challenge["id"])
         await helpdesk.refused("POST", verifying(challenge), {"code": newest}, "code_already_used")
+
+        pending = await start(helpdesk, "ann", "sms", destination=MOBILE, proof=challenge["id"])
+        again = path_of("ann", "factors", pending["factor"]["id"], "send")
+        for seconds in SPACING:
+            await helpdesk.refused("POST", again, {}, "too_soon")
+            await helpdesk.move_clock(seconds * SECOND)
+            await helpdesk.call("POST", again, {}, expect=202)
+        await helpdesk.refused("POST", again, {}, "too_many_sends")
