@@ -10,7 +10,7 @@ from services.otp_worker.domain.sending import Budget
 from services.otp_worker.domain.throttle import Throttle
 from shared.contracts.policy import Policy
 from shared.contracts.requirement import Covered, EarlierPolicy
-from shared.contracts.types import Contact, Role
+from shared.contracts.types import ChallengeId, Contact, Role
 
 UNCHANGED = dt.timedelta(days=7)  # after which an address that the helpdesk verified counts as a mailbox
 
@@ -30,6 +30,13 @@ class AccountState:
     backup_acknowledged_at: dt.datetime | None = None
     recovery_key_made_at: dt.datetime | None = None  # None: there is none
     recovery_key_acknowledged_at: dt.datetime | None = None
+    proofs_from: dt.datetime | None = None  # a step-up by a code before this is over
+    carried_proof_id: ChallengeId | None = None  # but for the one on which factor or codes were replaced
+
+
+def without_proofs(state: AccountState, now: dt.datetime) -> AccountState:
+    """The account once nothing that was shown before proves anything."""
+    return replace(state, proofs_from=now, carried_proof_id=None)
 
 
 def without_codes(state: AccountState) -> AccountState:

@@ -38,6 +38,7 @@ class Challenge:
     expires_at: dt.datetime
     verified_at: dt.datetime | None = None
     verified_by: str | None = None
+    verified_factor_id: FactorId | None = None  # whose code verified it; None: a code that stands in, or a mailbox
 
     def is_open(self, now: dt.datetime) -> bool:
         """Whether something may still be judged."""

@@ -6,11 +6,12 @@ the verified mailbox comes first. Every later change needs a fresh second factor
 """
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.otp_worker.domain.account import Account, login_facts
+from services.otp_worker.domain.account import Account, AccountState, login_facts
 from services.otp_worker.domain.challenge import MAILBOX, Challenge
-from services.otp_worker.domain.factor import STEP_UP_LIFETIME
+from services.otp_worker.domain.factor import STEP_UP_LIFETIME, Factor
 from services.otp_worker.domain.login import enforcement_for, needs_mailbox
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ChallengeId, ChallengeState, Contact, EnforcementState, FactorType, Purpose
@@ -32,8 +33,9 @@ class MayNotEnrol:
     code: RefusalCode
 
 
-def is_fresh_proof(challenge: Challenge | None, now: dt.datetime) -> bool:
-    """Whether this challenge was passed within ten minutes by a factor, backup code, key or recovery code.
+def is_fresh_proof(challenge: Challenge | None, account: Account, held: Collection[Factor]) -> bool:
+    """Whether this challenge was passed within ten minutes by a factor, backup code, key or recovery code that is good
+    still, or was replaced on the strength of this very challenge.
 
     A trusted device never verifies a challenge, so it cannot be here; a mailbox does, and is not enough.
     """
@@ -43,14 +45,29 @@ def is_fresh_proof(challenge: Challenge | None, now: dt.datetime) -> bool:
         and challenge.state in (ChallengeState.VERIFIED, ChallengeState.REDEEMED)
         and challenge.verified_by not in (None, MAILBOX)
         and challenge.verified_at is not None
-        and now < challenge.verified_at + STEP_UP_LIFETIME
+        and account.now < challenge.verified_at + STEP_UP_LIFETIME
+        and still_proves(challenge, account.state, held)
     )
 
 
-def may_enrol(account: Account, *, held_factors: int, proof: Challenge | None) -> MayEnrol | MayNotEnrol:
+def still_proves(challenge: Challenge, state: AccountState, held: Collection[Factor]) -> bool:
+    """Whether what passed this challenge is the owner's still, however long ago that was.
+
+    A stolen phone that was taken off the account must not go on changing it for the rest of ten minutes.
+    """
+    if challenge.id == state.carried_proof_id:
+        return True
+    if challenge.verified_factor_id is not None:
+        return any(factor.id == challenge.verified_factor_id for factor in held)
+    return state.proofs_from is None or (
+        challenge.verified_at is not None and state.proofs_from < challenge.verified_at
+    )
+
+
+def may_enrol(account: Account, *, held: Collection[Factor], proof: Challenge | None) -> MayEnrol | MayNotEnrol:
     """Whether a factor may be added now. ``proof`` is a challenge of this very account."""
-    if held_factors:
-        return MayEnrol() if is_fresh_proof(proof, account.now) else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
+    if held:
+        return MayEnrol() if is_fresh_proof(proof, account, held) else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
     state = enforcement_for(account.policy, login_facts(account, held_factors=0), account.now).state
     if state is EnforcementState.LOCKED_OUT and not account.policy.enrol_when_locked_out:
         return MayNotEnrol(RefusalCode.PROOF_REQUIRED)  # an admin's unlock is the way in
@@ -78,9 +95,9 @@ def _with_mailbox(account: Account, proof: Challenge | None) -> MayEnrol | MayNo
     if proof is None:
         missing = RefusalCode.NO_MAILBOX if account.mailbox is None else RefusalCode.PROOF_REQUIRED
         return MayNotEnrol(missing)
-    if _is_proved_mailbox(proof, account.now):
-        return MayEnrol(proof.id)
-    return MayEnrol() if is_fresh_proof(proof, account.now) else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
+    # whatever factor or code proved something before is gone: only the mailbox is left to prove anything
+    is_proved = _is_proved_mailbox(proof, account.now)
+    return MayEnrol(proof.id) if is_proved else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
 
 
 def _is_of_login(proof: Challenge, now: dt.datetime) -> bool:

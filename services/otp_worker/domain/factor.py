@@ -56,6 +56,7 @@ class Enrolment:
     challenge_id: ChallengeId  # its own: attempts, codes, expiry
     login_challenge_id: ChallengeId | None  # the login that its confirmation completes
     replaces: FactorId | None
+    proof_challenge_id: ChallengeId | None = None  # the step-up that it began on
 
 
 def offered(factors: Iterable[Factor], methods: Collection[FactorType]) -> list[Factor]:

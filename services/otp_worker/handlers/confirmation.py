@@ -8,6 +8,7 @@ from services.otp_worker.announcements import challenge_verified, factor_notice,
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.backup_code import digits
 from services.otp_worker.domain.challenge import closed_reason, fail_mailed_code
+from services.otp_worker.domain.enrolment import still_proves
 from services.otp_worker.domain.factor import Enrolment, Factor
 from services.otp_worker.domain.sending import Send, decide_send
 from services.otp_worker.domain.throttle import after_success
@@ -21,7 +22,7 @@ from services.otp_worker.handlers.enrolment import expire_pending
 from services.otp_worker.handlers.failures import already_used, reject
 from services.otp_worker.handlers.trust import end_trusts
 from services.otp_worker.handlers.verification import load_attempts
-from services.otp_worker.queries.challenges import complete_login
+from services.otp_worker.queries.challenges import complete_login, load_challenge
 from services.otp_worker.queries.factors import activate_factor, end_factors, find_enrolment
 from services.otp_worker.queries.pending_codes import PendingSet, find_pending_set
 from shared.contracts import events
@@ -118,9 +119,20 @@ async def _take(
     over = closed_reason(attempt.challenge, attempt.account.now)
     if over is not None:
         return refuse(over)
+    if await _is_unfounded(uow, enrolment, attempt):
+        return refuse(RefusalCode.PROOF_REQUIRED)
     is_first = not any(each.is_held for each in attempt.factors)
     codes = await find_pending_set(uow.conn, *attempt.account.key, at=attempt.account.now) if is_first else None
     return _Pending(enrolment=enrolment, factor=factor, attempt=attempt, codes=codes)
+
+
+async def _is_unfounded(uow: UnitOfWork, enrolment: Enrolment, attempt: Attempt) -> bool:
+    """Whether the step-up that the enrolment began on proves nothing any more: a stolen phone may have begun it."""
+    if enrolment.proof_challenge_id is None:
+        return False
+    proof = await load_challenge(uow.conn, attempt.account.tenant_id, enrolment.proof_challenge_id)
+    held = [each for each in attempt.factors if each.is_held]
+    return proof is not None and not still_proves(proof, attempt.account.state, held)
 
 
 async def _activate(
@@ -130,7 +142,13 @@ async def _activate(
     if not await activate_factor(uow.conn, account.tenant_id, factor.id, step=step, at=account.now):
         return refuse(RefusalCode.FACTOR_NOT_PENDING)
     method = factor.method
-    verified = replace(challenge, state=ChallengeState.VERIFIED, verified_at=account.now, verified_by=method.value)
+    verified = replace(
+        challenge,
+        state=ChallengeState.VERIFIED,
+        verified_at=account.now,
+        verified_by=method.value,
+        verified_factor_id=factor.id,
+    )
     changes.judged.append((account.tenant_id, verified, account.now))
     _note_success(changes, pending)
     before = [each for each in pending.attempt.factors if each.is_held]
@@ -189,6 +207,8 @@ async def _replace(
     if replaced is None:
         return
     await end_factors(uow.conn, account.tenant_id, account.id, [replaced.id], at=account.now)
+    state = changes.accounts[account.key]  # what began on the old factor goes on with the new one
+    changes.keep(account, replace(state, carried_proof_id=pending.enrolment.proof_challenge_id))
     changes.say(factor_revoked(asked, account, replaced, reason="replaced", is_last=False))
     changes.say(factor_notice(asked, account, before, Notification.FACTOR_REMOVED, replaced))
 
@@ -201,7 +221,9 @@ async def _complete_login(
     login = pending.enrolment.login_challenge_id
     if login is None:
         return None
-    if not await complete_login(uow.conn, account.tenant_id, login, method=method.value, at=account.now):
+    if not await complete_login(
+        uow.conn, account.tenant_id, login, method=method.value, factor_id=pending.factor.id, at=account.now
+    ):
         return None
     verified = events.ChallengeVerified(
         challenge_id=login, purpose=Purpose.ENROLMENT, method=method, factor_id=pending.factor.id

@@ -45,6 +45,7 @@ class _Plan:
 
     contact: Contact | None
     login_challenge_id: ChallengeId | None
+    proof_id: ChallengeId | None  # the step-up, where one was needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,8 @@ async def _plan(asked: Start, uow: UnitOfWork, locked: Locked) -> _Plan | Refuse
     is_named = wanted.destination is not None
     if contact is not None and not may_use_address(account, wanted.factor_type, contact, is_named=is_named):
         return refuse(RefusalCode.EMAIL_NOT_VERIFIED)
-    return _Plan(contact=contact, login_challenge_id=permission.login_challenge_id)
+    proof_id = wanted.proof if locked.held else None
+    return _Plan(contact=contact, login_challenge_id=permission.login_challenge_id, proof_id=proof_id)
 
 
 async def _permission(asked: Start, uow: UnitOfWork, locked: Locked) -> MayEnrol | Refused:
@@ -107,7 +109,7 @@ async def _permission(asked: Start, uow: UnitOfWork, locked: Locked) -> MayEnrol
         if (refused := await may_not_act(uow, account, wanted.acting)) is not None:
             return refused
         return refuse(RefusalCode.HAS_FACTORS) if locked.held else MayEnrol()
-    permission = may_enrol(account, held_factors=len(locked.held), proof=await proof_of(uow, account, wanted.proof))
+    permission = may_enrol(account, held=locked.held, proof=await proof_of(uow, account, wanted.proof))
     return refuse(permission.code) if isinstance(permission, MayNotEnrol) else permission
 
 
@@ -195,6 +197,7 @@ async def _store(asked: Start, uow: UnitOfWork, changes: Changes, account: Accou
         challenge_id=challenge.id,
         login_challenge_id=plan.login_challenge_id,
         replaces=asked.data.replaces,
+        proof_challenge_id=plan.proof_id,
     )
     changes.issued.append((account.tenant_id, challenge, account.state.factor_epoch))
     changes.say([challenge_issued(asked, account, challenge)])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.otp_worker.announcements import Cause, challenge_cancelled, factor_notice, factor_revoked, say
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account, login_facts, without_codes
+from services.otp_worker.domain.account import Account, login_facts, without_codes, without_proofs
 from services.otp_worker.domain.enrolment import is_fresh_proof
 from services.otp_worker.domain.factor import Factor, is_last
 from services.otp_worker.domain.login import enforcement_for
@@ -49,7 +49,7 @@ async def revoke(asked: Envelope[RevokeFactor], uow: UnitOfWork, _: Deps) -> Out
         return refuse(RefusalCode.FACTOR_NOT_FOUND)
     if factor.is_held:
         proof = await proof_of(uow, locked.account, asked.data.proof)
-        if not is_fresh_proof(proof, locked.account.now):
+        if not is_fresh_proof(proof, locked.account, locked.held):
             return refuse(RefusalCode.PROOF_REQUIRED)
         if is_last(locked.factors, factor.id) and _is_required(locked):
             return refuse(RefusalCode.LAST_FACTOR_REQUIRED)
@@ -67,9 +67,10 @@ async def _revoke(asked: Cause, uow: UnitOfWork, locked: Locked, factor: Factor)
         changes.say(factor_revoked(asked, account, factor, reason="asked", is_last=last))
         changes.say(factor_notice(asked, account, locked.held, Notification.FACTOR_REMOVED, factor))
         await end_trusts(asked, uow, changes, account, "factors_changed")
+        changes.keep(account, replace(changes.accounts[account.key], carried_proof_id=None))
         if len(locked.held) == 1:  # codes that stand in for nothing would outlive the account's next beginning
             await void_backup_codes(uow.conn, account.tenant_id, account.id, at=account.now)
-            changes.keep(account, without_codes(changes.accounts[account.key]))
+            changes.keep(account, without_proofs(without_codes(changes.accounts[account.key]), account.now))
     else:
         expired = events.FactorExpired(factor_id=factor.id, factor_type=factor.type)
         changes.say([say(asked, account, expired)])

@@ -57,9 +57,12 @@ async def regenerate_backup_codes(asked: Envelope[RegenerateBackupCodes], uow: U
     if locked is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
     account = locked.account
-    if not locked.held or not is_fresh_proof(await proof_of(uow, account, asked.data.proof), account.now):
+    proof = await proof_of(uow, account, asked.data.proof)
+    if proof is None or not locked.held or not is_fresh_proof(proof, account, locked.held):
         return refuse(RefusalCode.PROOF_REQUIRED)
     changes = Changes()
+    # whoever showed one of the old codes has to show something again; who replaces them goes on
+    changes.keep(account, replace(account.state, proofs_from=account.now, carried_proof_id=proof.id))
     made = await make_codes(asked, uow, changes, account)
     count, has_key = len(made.backup_codes or ()), made.recovery_key is not None
     changes.say(codes_notice(asked, account, locked.held, codes=count, has_key=has_key))

@@ -65,7 +65,11 @@ def _count(attempt: Attempt, proof: Proof, changes: Changes) -> None:
     """The challenge is verified, the wait is over, the factor and its step are used."""
     account, method = attempt.account, proof.method
     verified = replace(
-        attempt.challenge, state=ChallengeState.VERIFIED, verified_at=account.now, verified_by=method.value
+        attempt.challenge,
+        state=ChallengeState.VERIFIED,
+        verified_at=account.now,
+        verified_by=method.value,
+        verified_factor_id=proof.factor.id if proof.factor is not None else None,
     )
     changes.judged.append((account.tenant_id, verified, account.now))
     throttle = after_success(account.state.throttle)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.otp_worker.announcements import Cause, challenge_cancelled, factor_revoked, say
-from services.otp_worker.domain.account import Account, without_codes
+from services.otp_worker.domain.account import Account, without_codes, without_proofs
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.throttle import Throttle
 from services.otp_worker.handlers.changes import Changes
@@ -33,7 +33,8 @@ async def take_down(asked: Cause, uow: UnitOfWork, changes: Changes, locked: Loc
     )
     await void_backup_codes(uow.conn, account.tenant_id, account.id, at=account.now)
     await _cancel_all(asked, uow, changes, account, reason)
-    changes.keep(account, without_codes(replace(account.state, throttle=Throttle())))
+    state = without_proofs(without_codes(account.state), account.now)
+    changes.keep(account, replace(state, throttle=Throttle()))
     devices = await end_trusts(asked, uow, changes, account, reason)
     revoked = [factor for factor in locked.held if factor.id in ended]
     for position, factor in enumerate(revoked, start=1):

@@ -16,7 +16,7 @@ ChallengeKey = tuple[UUID, ChallengeId]
 _COLUMNS = """
        c.tenant_id, c.challenge_id, c.account_id, c.purpose, c.state, c.context, c.attempts, c.sends, c.next_send_at,
        c.sent_to, c.is_hinted, c.mailbox_sealed, c.mailbox_masked, c.mailbox_digest, c.factor_id, c.recovery_id,
-       c.created_at, c.expires_at, c.verified_at, c.verified_by
+       c.created_at, c.expires_at, c.verified_at, c.verified_by, c.verified_factor_id
 """
 
 
@@ -143,9 +143,11 @@ async def judge_challenges(
         UPDATE otp.challenges AS c
            SET state = j.state, attempts = j.attempts, is_hinted = j.is_hinted,
                verified_at = CASE WHEN j.state = 'verified' THEN j.at END, verified_by = j.verified_by,
+               verified_factor_id = j.verified_factor_id,
                ended_at = CASE WHEN j.state <> 'open' THEN j.at END
-          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::boolean[], $6::text[], $7::timestamptz[])
-            AS j (tenant_id, challenge_id, state, attempts, is_hinted, verified_by, at)
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::boolean[], $6::text[], $7::uuid[],
+                      $8::timestamptz[])
+            AS j (tenant_id, challenge_id, state, attempts, is_hinted, verified_by, verified_factor_id, at)
          WHERE c.tenant_id = j.tenant_id AND c.challenge_id = j.challenge_id AND c.state = 'open'
         RETURNING c.tenant_id, c.challenge_id
         """,
@@ -155,20 +157,21 @@ async def judge_challenges(
         [each.attempts for _, each in judged],
         [each.is_hinted for _, each in judged],
         [each.verified_by for _, each in judged],
+        [each.verified_factor_id for _, each in judged],
         list(at),
     )
     return {(row["tenant_id"], row["challenge_id"]) for row in rows}
 
 
 async def complete_login(
-    conn: Connection, tenant_id: UUID, challenge_id: ChallengeId, *, method: str, at: dt.datetime
+    conn: Connection, tenant_id: UUID, challenge_id: ChallengeId, *, method: str, factor_id: FactorId, at: dt.datetime
 ) -> bool:
     """A login's enrolment challenge is verified by the confirmation of the factor; False: it is over."""
     return (
         await conn.fetchval(
             """
             UPDATE otp.challenges
-               SET state = 'verified', verified_at = $4, verified_by = $3, ended_at = $4
+               SET state = 'verified', verified_at = $4, verified_by = $3, verified_factor_id = $6, ended_at = $4
              WHERE tenant_id = $1 AND challenge_id = $2 AND purpose = 'enrolment' AND factor_id IS NULL
                AND ((state = 'open' AND expires_at > $4)
                     OR (state = 'verified' AND verified_by = 'mailbox' AND verified_at > $5))
@@ -179,6 +182,7 @@ async def complete_login(
             method,
             at,
             at - STEP_UP_LIFETIME - PENDING_LIFETIME,
+            factor_id,
         )
         is True
     )
@@ -221,4 +225,5 @@ def challenge(row: Record) -> Challenge:
         expires_at=row["expires_at"],
         verified_at=row["verified_at"],
         verified_by=row["verified_by"],
+        verified_factor_id=FactorId(row["verified_factor_id"]) if row["verified_factor_id"] is not None else None,
     )

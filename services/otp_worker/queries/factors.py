@@ -40,14 +40,15 @@ async def insert_factor(
     challenge_id: ChallengeId,
     login_challenge_id: ChallengeId | None,
     replaces: FactorId | None,
+    proof_challenge_id: ChallengeId | None = None,
 ) -> None:
     """Store a pending factor with the challenge that confirms it."""
     await conn.execute(
         """
         INSERT INTO otp.factors (
                tenant_id, factor_id, account_id, type, state, name, seed, contact_sealed, contact_masked,
-               contact_digest, challenge_id, login_challenge_id, replaces, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+               contact_digest, challenge_id, login_challenge_id, replaces, created_at, expires_at, proof_challenge_id)
+        VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """,
         tenant_id,
         factor.id,
@@ -63,6 +64,7 @@ async def insert_factor(
         replaces,
         factor.created_at,
         factor.expires_at,
+        proof_challenge_id,
     )
 
 
@@ -180,7 +182,7 @@ async def find_enrolment(conn: Connection, tenant_id: UUID, factor_id: FactorId)
     """What does not change about a factor, whatever its state."""
     row = await conn.fetchrow(
         """
-        SELECT account_id, challenge_id, login_challenge_id, replaces
+        SELECT account_id, challenge_id, login_challenge_id, replaces, proof_challenge_id
           FROM otp.factors WHERE tenant_id = $1 AND factor_id = $2
         """,
         tenant_id,

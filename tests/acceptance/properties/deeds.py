@@ -26,7 +26,8 @@ class Deeds(Hand):
             self.begun(self.good("POST", f"{ANN}/factors", {"type": "totp"}))
             self.confirm()
         if start == "enrolled twice":
-            self.begun(self.good("POST", f"{ANN}/factors", {"type": "totp", "proof": self.proof()}))
+            made = self.good("POST", f"{ANN}/factors", {"type": "totp", "proof": self.proof()})
+            self.begun(made, on=self.truth.active[0])
             self.confirm()
         self.change_policy(OVERDUE if start == "overdue" else policy)
         if start == "waiting" and policy.get("recovery", {}).get("enabled", True):
@@ -115,13 +116,13 @@ class Deeds(Hand):
         if proof is not None and self.truth.active:
             replaced = {"replaces": self.truth.active[0]} if replaces else {}
             made = self.good("POST", f"{ANN}/factors", {"type": "totp", "proof": proof, **replaced})
-            self.begun(made, replaces=replaced.get("replaces"))
+            self.begun(made, replaces=replaced.get("replaces"), on=self.truth.active[0])
 
-    def begun(self, made: Mapping[str, Any], replaces: str | None = None) -> None:
+    def begun(self, made: Mapping[str, Any], replaces: str | None = None, on: str | None = None) -> None:
         """Who starts again has lost the first picture."""
         if (old := self.truth.pending) is not None:
             del self.truth.apps[old]
-        self.truth.apps[made["factor"]["id"]] = App(made["totp"]["seed"], self.desk.now)
+        self.truth.apps[made["factor"]["id"]] = App(made["totp"]["seed"], self.desk.now, begun_on=on)
         self.replaces = replaces
         self.settle()
 
@@ -134,6 +135,10 @@ class Deeds(Hand):
             if truth.now > app.begun_at + 15 * MINUTE + BLUR:
                 body = {"code": app.code(step_at(self.desk.now))}
                 self.refused("POST", path, body, "factor_not_pending", "factor_not_found")
+            del truth.apps[factor_id]
+            return
+        if app.begun_on is not None and app.begun_on not in truth.active:
+            self.refused("POST", path, {"code": app.code(step_at(self.desk.now))}, "proof_required")
             del truth.apps[factor_id]
             return
         if not is_right:

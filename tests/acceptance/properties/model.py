@@ -51,6 +51,7 @@ class App:
     is_active: bool = False
     last_step: int = -1
     wrong: int = 0
+    begun_on: str | None = None  # the app whose code allowed to set it up
 
     def code(self, step: int) -> str:
         """The six digits of a step."""
