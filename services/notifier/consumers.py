@@ -45,6 +45,7 @@ TABLE = HandlerTable[Deps](
     on(NOTIFIER_REQUESTS, commands.RecordReceipt, receipts.record_receipt),
     on(NOTIFIER_REQUESTS, commands.ReadNotice, disputes.read_notice),
     on(NOTIFIER_REQUESTS, commands.DisputeNotice, disputes.dispute_notice),
+    on(NOTIFIER_REQUESTS, commands.ReadDeliveriesOfAccount, deliveries.read_deliveries_of_account),
     on(NOTIFIER_REQUESTS, commands.ReadDeliveries, deliveries.read_deliveries),
     on(NOTIFIER_REQUESTS, commands.ReadSandboxMessages, sandbox.read_messages),
 )

@@ -10,6 +10,7 @@ from services.policy.handlers import (
     factors,
     gate,
     individual,
+    personal_data,
     policies,
     preview,
     recovery,
@@ -24,6 +25,7 @@ from shared.messaging.topology import POLICY_COMMANDS, POLICY_PREVIEWS, POLICY_R
 
 TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.PutAccount, accounts.put_account),
+    on(POLICY_REQUESTS, commands.ReadPersonalData, personal_data.read_personal_data),
     on(POLICY_REQUESTS, commands.EraseAccount, erasure.erase_account),
     on(POLICY_REQUESTS, commands.ReadAccount, accounts.read_account),
     on(POLICY_REQUESTS, commands.ListAccounts, accounts.list_accounts),

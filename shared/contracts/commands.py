@@ -321,6 +321,13 @@ class EraseAccount(Request):
     version: int | None = None
 
 
+class ReadPersonalData(Request):
+    """What policy knows of a person, contacts sealed to the notifier. Answer: `PersonalData`."""
+
+    type = "read_personal_data"
+    lane = _POLICY_REQUESTS
+
+
 class ConcludeErasure(Command):
     """otp_worker has destroyed all that it had of the account: its id may be given again."""
 
@@ -691,6 +698,13 @@ class ReadSandboxMessages(Request):
     account_id: str | None = None
     after: DeliveryId | None = None
     limit: int = 50
+
+
+class ReadDeliveriesOfAccount(Request):
+    """What was sent to an account, newest first, destinations sealed to the notifier. Answer: `SentDeliveries`."""
+
+    type = "read_deliveries_of_account"
+    lane = _NOTIFIER_REQUESTS
 
 
 class ReadDeliveries(Request):

@@ -10,6 +10,7 @@ from shared.contracts.types import (
     ChallengeId,
     ChallengeState,
     Channel,
+    Contact,
     Decision,
     DeliveryId,
     DeliveryState,
@@ -424,6 +425,19 @@ class RecoveryView(Value):
     mailbox: str | None = None  # masked
 
 
+class PersonalData(Value):
+    """A person as policy knows them."""
+
+    account: AccountView
+    email: Contact | None = None
+    former_email: Contact | None = None
+    phone: Contact | None = None
+    email_proved_at: dt.datetime | None = None
+    email_changed_at: dt.datetime | None = None
+    password_changed_at: dt.datetime | None = None
+    recovery_requests: tuple[RecoveryView, ...] = ()
+
+
 class ReportProgress(Value):
     """Accounts looked at, of how many; `total` is counted when the work begins."""
 
@@ -481,6 +495,18 @@ class DeliveryView(Value):
     reason: str | None = None
     queued_at: dt.datetime
     ended_at: dt.datetime | None = None
+
+
+class SentDelivery(DeliveryView):
+    """A delivery, and where it went."""
+
+    sealed: str
+
+
+class SentDeliveries(Value):
+    """Deliveries of an account, newest first; the newest thousand."""
+
+    deliveries: tuple[SentDelivery, ...]
 
 
 class DeliveriesView(Value):

@@ -1,6 +1,6 @@
 """The calls about an account and its recovery."""
 
-from services.gateway.api import accounts, answers, bodies, enforcement, policy_bodies, recoveries
+from services.gateway.api import accounts, answers, bodies, enforcement, personal_data, policy_bodies, recoveries
 from services.gateway.api.auth import KeyScope, May
 from services.gateway.api.refusals import BY_ADMIN, NO_ACCOUNT
 from services.gateway.api.route import Route
@@ -32,6 +32,15 @@ ACCOUNT_ROUTES = (
         answer=replies.ErasureView,
         status=202,
         refusals=(*NO_ACCOUNT, RefusalCode.VERSION_OUTDATED),
+    ),
+    Route(
+        method="GET",
+        path=f"{_ACCOUNT}/export",
+        allows=(KeyScope.ACCOUNTS_PRIVILEGED,),
+        handler=personal_data.export,
+        summary="A copy of what is known of a person",
+        answer=None,
+        refusals=NO_ACCOUNT,
     ),
     Route(
         method="GET",

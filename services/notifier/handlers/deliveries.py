@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from services.notifier.deps import Deps
 from services.notifier.queries import deliveries
-from shared.contracts.commands import ReadDeliveries, SendEmail, SendSms
+from shared.contracts.commands import ReadDeliveries, ReadDeliveriesOfAccount, SendEmail, SendSms
 from shared.contracts.envelope import Envelope
-from shared.contracts.replies import DeliveriesView
+from shared.contracts.replies import DeliveriesView, SentDeliveries
 from shared.db.account_lock import share_accounts
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome
 from shared.messaging.unit_of_work import UnitOfWork
@@ -31,3 +31,11 @@ async def read_deliveries(request: Envelope[ReadDeliveries], uow: UnitOfWork, _d
     """What was sent for a challenge, and what became of it."""
     found = await deliveries.deliveries_of_challenge(uow.conn, request.tenant_id, request.data.challenge_id)
     return Ok(DeliveriesView(deliveries=tuple(found)))
+
+
+async def read_deliveries_of_account(
+    request: Envelope[ReadDeliveriesOfAccount], uow: UnitOfWork, _deps: Deps
+) -> Outcome:
+    """What was sent to an account, as long as it is kept."""
+    found = await deliveries.deliveries_of_account(uow.conn, request.tenant_id, request.account_id or "")
+    return Ok(SentDeliveries(deliveries=tuple(found)))

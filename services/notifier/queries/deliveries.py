@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.contracts.commands import SendEmail, SendSms
 from shared.contracts.envelope import Envelope
-from shared.contracts.replies import DeliveryView
+from shared.contracts.replies import DeliveryView, SentDelivery
 from shared.contracts.types import Channel
 from shared.db.connection import Connection, Record
 
@@ -177,3 +177,19 @@ async def deliveries_of_challenge(conn: Connection, tenant_id: UUID, challenge_i
         challenge_id,
     )
     return [DeliveryView.model_validate(dict(row)) for row in rows]
+
+
+async def deliveries_of_account(conn: Connection, tenant_id: UUID, account_id: str) -> list[SentDelivery]:
+    """What was sent to an account, newest first; the newest thousand."""
+    rows = await conn.fetch(
+        """
+        SELECT delivery_id AS id, channel, notification, masked AS destination, destination AS sealed, state, reason,
+               queued_at, ended_at
+          FROM notifier.deliveries
+         WHERE tenant_id = $1 AND account_id = $2
+         ORDER BY delivery_id DESC LIMIT 1000
+        """,
+        tenant_id,
+        account_id,
+    )
+    return [SentDelivery.model_validate(dict(row)) for row in rows]
