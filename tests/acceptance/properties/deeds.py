@@ -29,10 +29,14 @@ class Deeds(Hand):
             made = self.good("POST", f"{ANN}/factors", {"type": "totp", "proof": self.proof()})
             self.begun(made, on=self.truth.active[0])
             self.confirm()
-        self.change_policy(OVERDUE if start == "overdue" else policy)
-        if start == "waiting" and policy.get("recovery", {}).get("enabled", True):
+        if start == "without again":
+            self.factor_is_removed(0)
+        if start in ("waiting", "stopped"):
             self.lose_device()
             self.prove_mailbox()
+        if start == "stopped":
+            self.signs_in(0, trusts=True)
+        self.change_policy(OVERDUE if start in ("overdue", "without again") else policy)
         if start == "overdue":
             self.leap(9 * DAY)
 
