@@ -34,7 +34,7 @@ SPACING = (30, 60, 120)  # seconds
 
 
 async def test_row_06_codes_by_sms_are_six_digits_to_a_mobile_and_an_app_comes_first(stack: Stack) -> None:
-    """An SMS can be read by others on its way: who has an app as well is asked for the app."""
+    """An SMS can be read by others on its way: who signs in with an app goes on being asked for the app."""
     async with open_world(stack) as world:
         helpdesk, factors = world.helpdesk, path_of("ann", "factors")
         await put(helpdesk, "ann")
