@@ -17,7 +17,7 @@ async def notice_disputed(message: Envelope[events.NoticeDisputed], uow: UnitOfW
     """What a stranger may have begun ends: an open recovery, sessions. The admins hear of it, once an incident."""
     case, fact = await open_case(message, uow, deps), message.data
     standing = await case.standing()
-    if standing is None:
+    if standing is None or message.time < standing.account.created_at:  # it was who had the id before
         return Done()
     await _cancel_as_attack(case)
     case.say(events.SessionsShouldEnd(reason="notice_disputed"))

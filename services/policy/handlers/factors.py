@@ -50,7 +50,8 @@ async def factor_revoked(message: Envelope[events.FactorRevoked], uow: UnitOfWor
 async def account_was_reset(message: Envelope[events.AccountReset], uow: UnitOfWork, deps: Deps) -> Outcome:
     """An admin took the factors off: where one is required the next login enrols, whatever was granted before."""
     case = await open_case(message, uow, deps)
-    if await case.standing() is None:
+    standing = await case.standing()
+    if standing is None or message.time < standing.account.created_at:  # it was who had the id before
         return Done()
     await _cancel_recovery_before(case, message, "admin_reset")
     if message.data.revoked_factors:

@@ -142,6 +142,7 @@ async def test_the_id_given_again_is_a_new_account(service: Service) -> None:
 
 async def test_late_news_of_the_one_before_do_not_touch_the_new_one(service: Service) -> None:
     """What was on its way when the account left is about somebody else now."""
+    await service.require()
     await service.put()
     await service.enrol()
     request = await start_recovery(service)
@@ -159,6 +160,7 @@ async def test_late_news_of_the_one_before_do_not_touch_the_new_one(service: Ser
     await service.hear(proved, at=before)
     await service.hear(ProveMailbox(digest=contact("ann-mail").digest), at=before)
     await service.hear(LockOutAccount(deadline=before), at=before)
+    await service.hear(events.AccountReset(reason="lost", revoked_factors=1), at=before)
     await told(service, RecordPasswordChange(changed_at=before), at=host_before)
     assert await account(service) == fresh
     assert await service.said(ExecuteRecovery) == []
