@@ -40,6 +40,18 @@ async def test_the_last_factor_of_a_required_account_stays(verifier: Verifier) -
     assert (await _security(verifier)).backup_codes.codes_left == 0
 
 
+async def test_each_app_remembers_its_own_steps(verifier: Verifier) -> None:
+    """Two phones in the same half minute: the code of one does not use up the other's, and each is good once."""
+    first = await verifier.enrol()
+    second = await verifier.enrol(proof=await verifier.proof(first))
+    now = await verifier.move(60)
+    for app in (first, second):
+        await verifier.passed((await verifier.challenge()).id, app.code(now), factor_id=app.factor_id)
+    for app in (first, second):
+        again = await verifier.verify((await verifier.challenge()).id, app.code(now), factor_id=app.factor_id)
+        assert again.code == "code_already_used"
+
+
 async def test_of_two_removals_at_once_one_leaves_a_factor(verifier: Verifier) -> None:
     """Both see two factors, if nobody holds the lock; the account would have none."""
     app = await verifier.enrol()

@@ -8,7 +8,7 @@ import pytest
 from shared.contracts import events
 from shared.contracts.commands import ConcludeRecovery, ExecuteRecovery, ReadSecurity, RevokeFactor, StartEnrolment
 from shared.contracts.policy import Policy, Requirement, Scope
-from shared.contracts.types import FactorType, RecoveryId
+from shared.contracts.types import FactorType, Purpose, RecoveryId
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, STEP, Answered, Verifier
 from tests.support.turns import in_turn
@@ -28,9 +28,11 @@ async def factors_of(verifier: Verifier) -> list[str]:
 async def test_of_two_factors_of_a_required_account_one_is_removed(verifier: Verifier, order: int) -> None:
     """Each removal alone would leave another factor. Whoever is second is told to replace instead."""
     app = await verifier.enrol()
-    proof = await verifier.proof(app)
-    phone = await verifier.enrol_by_code(FactorType.SMS, proof=proof)
+    phone = await verifier.enrol_by_code(FactorType.SMS, proof=await verifier.proof(app))
     await verifier.policy(EVERYBODY)
+    by_paper = await verifier.challenge(purpose=Purpose.STEP_UP)  # it proves whichever of the two is gone by then
+    await verifier.passed(by_paper.id, app.backup_codes[0], kind="backup_code")
+    proof = by_paper.id
     removals = [verifier.ask(RevokeFactor(factor_id=each, proof=proof)) for each in (app.factor_id, phone)][::order]
     first, second = await in_turn(verifier.admin, verifier.tenant_id, ANN, *removals)
     assert (first.code, second.code) == (None, "last_factor_required")
