@@ -112,7 +112,9 @@ def test_a_key_file_is_read_as_its_tool_writes_it(tmp_path: Path) -> None:
         read_identity(tmp_path / "none.txt")
 
 
-@pytest.mark.parametrize("text", ["", "age1", "age1notakey", pytest.param(str(IDENTITY), id="a secret key"), "ssh-ed25519 AAAA"])
+@pytest.mark.parametrize(
+    "text", ["", "age1", "age1notakey", pytest.param(str(IDENTITY), id="a secret key"), "ssh-ed25519 AAAA"]
+)
 def test_what_is_no_public_key_is_refused_before_anything_is_read(text: str) -> None:
     """Sealed to a mistyped key nobody would ever open it; what was typed may be the secret half: it is not shown."""
     with pytest.raises(NotExported) as raised:
