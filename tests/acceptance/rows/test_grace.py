@@ -67,6 +67,8 @@ async def test_row_24_seven_days_to_enrol_then_locked_out_by_a_timer(stack: Stac
         assert await decision(helpdesk) == "enrol_optional"
         await to(helpdesk, deadline + SECOND)
         await happened(helpdesk, "ann", "enforcement.locked_out")
+        await happened(helpdesk, "ann", "sessions.should_end")
+        assert (await helpdesk.call("GET", path_of("ann", "gate")))["allowed"] is False
         await told(helpdesk, "ann", "locked_out")
         assert (await status(helpdesk, "ann"))["enforcement"]["state"] == "locked_out"
         assert [await decision(helpdesk), await decision(helpdesk, "ben")] == ["locked_out", "enrol_optional"]
@@ -96,7 +98,7 @@ async def test_row_26_locked_out_means_no_login_until_an_admin_unlocks(stack: St
     async with open_world(stack) as world:
         helpdesk = world.helpdesk
         await put(helpdesk, "root", "admin")
-        await put(helpdesk, "ann")
+        await put(helpdesk, "ann", phone="+447700900123")
         await require(helpdesk, required={"scope": "roles", "roles": ["agent"]})
         await put(helpdesk, "cleo", "customer")
         unlock = {"actor": "root", "reason": "Back from leave", "hours": 24}
@@ -112,7 +114,8 @@ async def test_row_26_locked_out_means_no_login_until_an_admin_unlocks(stack: St
         assert abs(instant(login["deadline"]) - helpdesk.now - 24 * HOUR) < MINUTE
         [entry] = await happened(helpdesk, "ann", "enforcement.unlocked")
         assert "root" in str(entry["actor"])
-        assert await told(helpdesk, "ann", "unlocked")
+        notices = await told(helpdesk, "ann", "unlocked", times=2)
+        assert {each["channel"] for each in notices} == {"email", "sms"}
         await helpdesk.move_clock(24 * HOUR + SECOND)
         assert await decision(helpdesk) == "locked_out"
         until = (helpdesk.now + 3 * DAY).replace(microsecond=0)

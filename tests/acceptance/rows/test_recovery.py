@@ -18,6 +18,7 @@ from tests.support.backend import (
     challenge_of,
     code_of,
     codes,
+    happened,
     instant,
     path_of,
     put,
@@ -48,6 +49,11 @@ async def waiting(helpdesk: Helpdesk) -> tuple[Person, Json]:
     return ann, await until(helpdesk, "waiting")
 
 
+def links_of(notices: list[Json]) -> dict[str, str]:
+    """The link to cancel, by channel."""
+    return {each["channel"]: found[0] for each in notices if (found := LINK.search(each["text"]))}
+
+
 async def until(helpdesk: Helpdesk, state: str) -> Json:
     """The newest request, once it is in that state."""
     return await eventually(lambda: helpdesk.call("GET", RECOVERY), lambda seen: seen["state"] == state)
@@ -64,13 +70,16 @@ async def test_row_17_2fa_goes_off_24_hours_after_the_mailbox_was_proved_and_eve
         assert {each["channel"] for each in first} == {"email", "sms"}
         hour = f"{ready_at:%I:%M %p} UTC".lstrip("0")
         assert all(LINK.search(each["text"]) and hour in each["text"] for each in first)
+        links = links_of(first)
         again = await helpdesk.call("POST", RECOVERY, {}, expect=201)
         assert (again["id"], again["ready_at"]) == (request["id"], request["ready_at"])
 
         await helpdesk.move_clock(12 * HOUR)
-        await told(helpdesk, "ann", "recovery_half_time", times=2)
+        half_time = await told(helpdesk, "ann", "recovery_half_time", times=2)
         await helpdesk.move_clock(11 * HOUR)
-        await told(helpdesk, "ann", "recovery_last_hour", times=2)
+        last_hour = await told(helpdesk, "ann", "recovery_last_hour", times=2)
+        assert links_of(half_time) == links_of(last_hour) == links, "the link of the first mail is still good"
+        assert all(hour in each["text"] for each in (*half_time, *last_hour))
         await helpdesk.move_clock(ready_at - helpdesk.now - 20 * SECOND)
         assert (await helpdesk.login("ann"))["decision"] == "challenge"
         await helpdesk.move_clock(21 * SECOND)
@@ -78,6 +87,7 @@ async def test_row_17_2fa_goes_off_24_hours_after_the_mailbox_was_proved_and_eve
         assert (await helpdesk.login("ann"))["decision"] == "allow"
         last = await told(helpdesk, "ann", "recovery_executed", times=2)
         assert {each["channel"] for each in last} == {"email", "sms"}
+        await happened(helpdesk, "ann", "sessions.should_end")
         assert len(await told(helpdesk, "ann", "recovery_waiting")) == 2, "asking again told nobody anew"
 
 

@@ -78,6 +78,11 @@ async def test_row_07_a_code_by_mail_at_each_login(stack: Stack) -> None:
         mails = [each for each in await messages(helpdesk, "ann") if each["code"]]
         assert [(each["channel"], each["to"]) for each in mails] == [("email", f"ann@{helpdesk.domain}")] * 4
         assert len(set(seen)) == 3
+        await helpdesk.call("PUT", path_of("ann"), {"email": "new@acme.example", "email_verified": True})
+        await challenge_of(helpdesk, "ann")
+        newest = await code_of(helpdesk, "ann", after=4)
+        [mail] = [each for each in await messages(helpdesk, "ann") if each["code"] == newest]
+        assert mail["to"] == f"ann@{helpdesk.domain}", "a factor stays where it was proved"
 
 
 async def test_row_08_an_address_that_nobody_verified_is_no_factor_until_a_mailed_code_proves_it(stack: Stack) -> None:

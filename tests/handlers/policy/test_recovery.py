@@ -355,13 +355,16 @@ async def test_this_was_not_me(ann: Service, key_dir: Path) -> None:
 
 
 async def test_an_admin_denies(ann: Service) -> None:
-    """With a reason, which is kept; once."""
+    """With a reason, which is kept; once; and who was told that it waits hears that it does not."""
     waiting = await prove(ann)
     denied = RecoveryView.model_validate(await ann.ask(DenyRecovery(recovery_id=waiting.id, reason="unknown caller")))
     assert (denied.state, denied.end_reason) == (RecoveryState.DENIED, "unknown caller")
     again = DenyRecovery(recovery_id=waiting.id, reason="again")
     assert await ann.refused(again) is RefusalCode.RECOVERY_OVER
     assert len(await ann.said(events.RecoveryDenied)) == 1
+    assert (await ann.notices())[-1] == ("recovery_cancelled", "a•••l")
+    await ann.move(2 * DAY)
+    assert await ann.said(ExecuteRecovery) == []
 
 
 async def test_a_password_change_meanwhile_makes_it_wait_longer(ann: Service) -> None:
