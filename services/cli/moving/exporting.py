@@ -17,7 +17,7 @@ from uuid import UUID
 
 from pyrage import RecipientError, encrypt, x25519
 
-from services.cli.moving.permits import load_known_tenant, permit
+from services.cli.moving.permits import end_permit, load_known_tenant, permit
 from services.cli.moving.questions import Questions, open_questions
 from services.cli.settings import OperatorSettings
 from shared.clock import host_now
@@ -80,6 +80,8 @@ async def export_tenant(
             archive.add(POLICY, _sealed(await _asked_for_policy(questions), recipient))
             await _add_accounts(questions, permit_id, archive, tell)
             archive.add(MANIFEST, _manifest(archive, tenant_id, tenant.name, recipient))
+        async with database.transaction([tenant_id]) as conn:
+            await end_permit(conn, tenant_id, permit_id)
     return archive
 
 

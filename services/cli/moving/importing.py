@@ -12,7 +12,7 @@ from uuid import UUID
 from services.cli.moving.faults import Fault
 from services.cli.moving.formats import Entry, Source
 from services.cli.moving.parcels import Packer, Parcel
-from services.cli.moving.permits import import_permit_id, load_known_tenant, permit
+from services.cli.moving.permits import end_permit, import_permit_id, load_known_tenant, permit
 from services.cli.moving.questions import Questions, open_questions
 from services.cli.operator import announce, operator_database
 from services.cli.settings import OperatorSettings
@@ -84,6 +84,7 @@ async def import_file(
         with contextlib.closing(_packed(source, packer)) as entries:
             await _send_all(questions, entries, lambda done: _count(progress, done, report, tell))
         async with database.transaction([tenant_id]) as conn:
+            await end_permit(conn, tenant_id, permit_id)
             await announce(conn, tenant_id, _imported(permit_id, progress))
     return progress
 

@@ -40,6 +40,15 @@ async def permit(
         await announce(conn, tenant_id, event)
 
 
+async def end_permit(conn: Connection, tenant_id: UUID, permit_id: PermitId) -> None:
+    """What was permitted is done. Its id stands in events and in the audit log: it must open nothing any more."""
+    await conn.execute(
+        "UPDATE otp.permits SET expires_at = now() WHERE tenant_id = $1 AND permit_id = $2 AND expires_at > now()",
+        tenant_id,
+        permit_id,
+    )
+
+
 async def _write(conn: Connection, tenant_id: UUID, permit_id: PermitId, recipient: str | None) -> None:
     await conn.execute(
         """

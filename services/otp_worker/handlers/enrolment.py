@@ -70,7 +70,7 @@ async def start_enrolment(asked: Start, uow: UnitOfWork, deps: Deps) -> Outcome:
     made = await _make(asked, uow, deps, changes, locked, plan)
     if isinstance(made, Refused):
         return made
-    older = [each for each in locked.factors if each.type is asked.data.factor_type]
+    older = [each for each in locked.factors if each.type is asked.data.factor_type or _shows_codes(asked, locked)]
     await expire_pending(asked, uow, changes, locked.account, older, "started_again")
     codes = await _codes_to_save(asked, uow, locked, made)
     await _store(asked, uow, changes, locked.account, plan, made)
@@ -205,15 +205,23 @@ async def _store(asked: Start, uow: UnitOfWork, changes: Changes, account: Accou
     await changes.store(uow)
 
 
-async def _codes_to_save(asked: Start, uow: UnitOfWork, locked: Locked, made: _Made) -> ShownCodes:
-    """What the person has to save before the account's first factor is active, where the policy wants it so.
+def _shows_codes(asked: Start, locked: Locked) -> bool:
+    """Whether codes are shown before the account's first factor is active.
 
-    An admin who sets the factor up hands a key over, and is shown no codes: the confirmation brings them.
+    Then nothing else that was begun goes on: confirmed, it would make good the codes that this beginning has shown, and
+    who began this one, on a password alone, may be somebody else. An admin who sets the factor up hands a key over, and
+    is shown no codes: the confirmation brings them.
     """
+    is_before = locked.account.policy.backup_codes is BackupCodes.BEFORE_ACTIVATION
+    return is_before and not locked.held and asked.data.acting is None
+
+
+async def _codes_to_save(asked: Start, uow: UnitOfWork, locked: Locked, made: _Made) -> ShownCodes:
+    """What the person has to save before the account's first factor is active, where the policy wants it so."""
     account = locked.account
     if locked.held:
         return ShownCodes()
-    if account.policy.backup_codes is BackupCodes.BEFORE_ACTIVATION and asked.data.acting is None:
+    if _shows_codes(asked, locked):
         return await prepare_codes(uow, account, made.challenge.expires_at)
     await void_pending_codes(uow.conn, *account.key, at=account.now)  # of another beginning, or a policy that is over
     return ShownCodes()

@@ -89,17 +89,33 @@ async def test_beginning_again_shows_others_and_they_have_to_be_saved_again(befo
     assert (await _security(before)).backup_codes.codes_left == 10
 
 
-async def test_two_beginnings_of_two_kinds_share_the_codes_shown_last(before: Verifier) -> None:
-    """An app and a phone, begun side by side: whichever is proved first, the paper in hand is the paper that counts."""
+async def test_a_beginning_that_shows_codes_ends_the_one_before_it_of_whatever_kind(before: Verifier) -> None:
+    """The second may be a thief's, with the password and a phone of their own: the codes that it showed must not become
+    good by the owner's confirmation of the first.
+    """
     app = await before.start()
     phone = await before.start(FactorType.SMS)
-    assert app.backup_codes is not None
     assert phone.backup_codes is not None
     await before.data(AcknowledgeBackupCodes())
-    assert (await _confirm(before, app)).code is None
-    old = await before.verify((await before.challenge()).id, app.backup_codes[0], kind="backup_code")
-    assert old.code == "code_wrong"
-    await before.passed((await before.challenge()).id, phone.backup_codes[0], kind="backup_code")
+    assert (await _confirm(before, app)).code == "factor_not_pending"
+    assert (await _security(before)).backup_codes.codes_left == 0
+    again = await before.start()
+    assert again.backup_codes is not None
+    await before.data(AcknowledgeBackupCodes())
+    assert (await _confirm(before, again)).code is None
+    theirs = await before.verify((await before.challenge()).id, phone.backup_codes[0], kind="backup_code")
+    assert theirs.code == "code_wrong"
+    await before.passed((await before.challenge()).id, again.backup_codes[0], kind="backup_code")
+
+
+async def test_codes_shown_to_a_password_alone_do_not_ride_on_what_an_admin_set_up(before: Verifier) -> None:
+    """The key was handed to the owner; codes that somebody else was shown meanwhile must not come with it."""
+    await before.account("bob", role="admin")
+    given = {"factor_type": "totp", "acting": Acting(actor="bob"), "reason": "first day at work"}
+    by_admin = EnrolmentAnswer.model_validate(await before.data(StartEnrolment.model_validate(given)))
+    await before.start(FactorType.SMS)
+    await before.data(AcknowledgeBackupCodes())
+    assert (await _confirm(before, by_admin)).code == "factor_not_pending"
 
 
 async def test_an_admin_who_sets_a_factor_up_is_shown_no_codes(before: Verifier) -> None:
@@ -132,9 +148,8 @@ async def test_an_abandoned_beginning_leaves_nothing_behind(before: Verifier) ->
 
 async def test_a_dropped_beginning_takes_its_codes_with_it(before: Verifier) -> None:
     """Turned back on the page: what was shown is void at once, not a quarter of an hour later."""
-    phone, app = await before.start(FactorType.SMS), await before.start()
-    assert (await before.ask(RevokeFactor(factor_id=phone.factor.id))).code is None
-    assert (await _security(before)).backup_codes.pending is not None  # the app's beginning goes on with them
+    app = await before.start()
+    assert (await _security(before)).backup_codes.pending is not None
     assert (await before.ask(RevokeFactor(factor_id=app.factor.id))).code is None
     assert (await _security(before)).backup_codes.pending is None
 

@@ -6,7 +6,8 @@ import pytest
 
 from shared.contracts import events
 from shared.contracts.commands import MakeRecoveryCode, ReadSecurity, ResetAccount, StartEnrolment
-from shared.contracts.types import Acting, FactorType, Purpose
+from shared.contracts.types import Acting, Channel, DeliveryId, FactorType, Purpose
+from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact
 
 BOB = "bob"
@@ -92,6 +93,26 @@ async def test_it_leaves_the_backup_codes_alone_and_a_reset_ends_it(desk: Verifi
     await desk.data(ResetAccount(reason="lost phone", acting=Acting(actor=BOB)))
     good = "SELECT count(*) FROM otp.backup_codes WHERE tenant_id = $1 AND voided_at IS NULL"
     assert await desk.admin.fetchval(good, desk.tenant_id) == 0
+
+
+async def test_not_me_ends_a_code_that_was_not_used_and_what_was_shown_with_one(desk: Verifier) -> None:
+    """Its owner hears that it was made or used, and says so while whoever asked for it is still at work."""
+    await desk.enrol()
+    unused, step_up = await made(desk), await desk.challenge(purpose=Purpose.STEP_UP)
+    await _dispute(desk)
+    assert (await desk.verify(step_up.id, unused, kind="recovery_code")).code == "code_wrong"
+    await desk.passed(step_up.id, await made(desk), kind="recovery_code")
+    await _dispute(desk)
+    changing = StartEnrolment(factor_type=FactorType.SMS, proof=step_up.id, destination=contact("other-phone"))
+    assert (await desk.ask(changing)).code == "proof_required"
+
+
+async def _dispute(desk: Verifier) -> None:
+    await desk.hear(
+        events.NoticeDisputed(
+            delivery_id=DeliveryId(new_id()), notification="recovery_code_issued", channel=Channel.EMAIL
+        )
+    )
 
 
 async def test_where_there_is_nothing_to_stand_in_for_none_is_made(desk: Verifier) -> None:
