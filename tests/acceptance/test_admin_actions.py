@@ -55,6 +55,21 @@ async def test_an_admin_shows_a_second_factor_first_and_an_admins_account_takes_
         await helpdesk.refused("POST", reset, body, "actor_proof_required")
 
 
+async def test_to_ask_for_no_proof_any_more_takes_a_proof(stack: Stack) -> None:
+    """Else a stolen key would switch it off first; and a page that sets a colour would, without meaning to."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await admins(helpdesk, "bob", "ann")
+        app, _ = await add_app(helpdesk, "bob")
+        for loosened in ({"name": "Acme"}, {"name": "Acme", "admin_proof": "optional"}):
+            await helpdesk.refused("PUT", "/v1/tenant", loosened, "actor_proof_required")
+            await helpdesk.refused("PUT", "/v1/tenant", loosened | {"actor": "bob"}, "actor_proof_required")
+        await helpdesk.call("PUT", "/v1/tenant", {"name": "Acme", "admin_proof": "required"})
+        assert (await helpdesk.call("GET", "/v1/tenant"))["admin_proof"] == "required"
+        proved = {"name": "Acme", "actor": "bob", "actor_proof": await proof_of(helpdesk, app)}
+        assert (await helpdesk.call("PUT", "/v1/tenant", proved))["admin_proof"] == "optional"
+
+
 async def test_a_recovery_code_opens_one_login_and_ends_by_itself(stack: Stack) -> None:
     """Read out on the telephone, typed once; the answer that held it is not given a second time for long."""
     async with open_world(stack) as world:

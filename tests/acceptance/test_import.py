@@ -134,6 +134,9 @@ async def test_a_run_that_was_killed_goes_on_where_it_was(stack: Stack, tmp_path
             assert await count() == people
             owners = "SELECT count(DISTINCT account_id) FROM otp.factors WHERE tenant_id = $1"
             assert await conn.fetchval(owners, world.tenant_id) == people
+            # its id stands in the audit log: with the file it is over, a day before its time
+            good = "SELECT count(*) FROM otp.permits WHERE tenant_id = $1 AND expires_at > now()"
+            assert await conn.fetchval(good, world.tenant_id) == 0
         finally:
             await conn.close()
 

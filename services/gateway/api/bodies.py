@@ -34,8 +34,8 @@ class Empty(Body):
     """Nothing; the body may be left out."""
 
 
-class TenantBody(TenantSettings):
-    """The whole of a tenant's settings."""
+class TenantBody(TenantSettings, ByProvenAdmin):
+    """The whole of a tenant's settings. To ask admins for no proof any more takes the proof of an `actor`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "Acme Helpdesk", "colour": "#1f4e79", "languages": ["en", "de"]}]}

@@ -41,6 +41,7 @@ TENANT_ROUTES = (
         summary="Replace the tenant's name and settings",
         body=bodies.TenantBody,
         answer=answers.Tenant,
+        refusals=(RefusalCode.ACTOR_NOT_AN_ADMIN, RefusalCode.ACTOR_PROOF_REQUIRED),
     ),
     Route(
         method="GET",
