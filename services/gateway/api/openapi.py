@@ -15,6 +15,7 @@ from services.gateway.api.answers import ProblemDocument
 from services.gateway.api.auth import May
 from services.gateway.api.examples import example
 from services.gateway.api.page import Page
+from services.gateway.api.parsing import JSON
 from services.gateway.api.route import ID_PARTS, Route
 from services.gateway.problems import CONTENT_TYPE, KINDS, Code, HttpCode, Problem
 from services.gateway.settings import GatewaySettings
@@ -121,7 +122,7 @@ def _operation(route: Route, names: dict[type[BaseModel], Json], schemas: Json) 
 
 def _answer(route: Route, names: dict[type[BaseModel], Json], schemas: Json) -> Json:
     if route.answer is None:
-        return {"schema": {"type": "string"}}
+        return {"schema": {"type": "object" if route.content_type == JSON else "string"}}
     return {"schema": names[route.answer], "example": example(names[route.answer], schemas)}
 
 
