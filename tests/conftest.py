@@ -26,6 +26,7 @@ _POSTGRES_SETTINGS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two halves for `make test` to run beside each other, each with its own servers: what needs a broker, and the
     rest. Shared out test by test, every server would be started twice.
