@@ -18,8 +18,8 @@ demo: .venv/run.ok ## everything in one process, and the story of a login told s
 dev: .venv/run.ok ## everything in one process, on a database that is kept, to build an integration against
 	@.venv/bin/python -m services.cli dev $(ARGS)
 
-test: .venv/test.ok .run/debs.ok ## all tests but the faults, on a PostgreSQL and a RabbitMQ of their own (ARGS="-k word")
-	@.venv/bin/python -m pytest -m "not faults" -n 2 --dist loadgroup $(ARGS)
+test: .venv/test.ok .run/debs.ok ## all tests but the faults, in two halves, each on a PostgreSQL and a RabbitMQ of its own (ARGS="-k word")
+	@.venv/bin/python -m pytest -m "not faults" -n 2 $(ARGS)
 
 check: .venv/test.ok ## style, types, the direction of imports, the tests of architecture
 	@.venv/bin/python -m ruff check

@@ -26,16 +26,6 @@ _POSTGRES_SETTINGS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two halves for `make test` to run beside each other, each with its own servers: what needs a broker, and the
-    rest. Shared out test by test, every server would be started twice.
-    """
-    for item in items:
-        is_brokers = "rabbit" in item.nodeid or "rabbit" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("broker" if is_brokers else "rest"))
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """An empty PostgreSQL for the whole run. Data is as safe from kill -9 as in production, not from power cuts.

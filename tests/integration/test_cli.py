@@ -255,7 +255,7 @@ async def test_a_head_that_is_none_is_a_mistake(dsn: str, tmp_path: Path) -> Non
     done = await deskfactor("audit", "verify", "--head", str(tmp_path / "head.json"), database_url=dsn)
 
     assert done.status == 2
-    assert "not an audit.head event" in done.err
+    assert "no audit.head event" in done.err
 
 
 async def test_dead_letters_are_shown_without_what_is_sealed_and_decided_about_once(
