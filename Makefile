@@ -7,7 +7,7 @@ DEBS = rabbitmq-server oathtool
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test check faults rabbit4 lock clean
+.PHONY: help demo dev test check faults lives rabbit4 lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ dev: .venv/run.ok ## everything in one process, on a database that is kept, to b
 	@.venv/bin/python -m services.cli dev $(ARGS)
 
 test: .venv/test.ok .run/debs.ok ## all tests but the faults, in two halves, each on a PostgreSQL and a RabbitMQ of its own (ARGS="-k word")
-	@.venv/bin/python -m pytest -m "not faults" -n 2 $(ARGS)
+	@.venv/bin/python -m pytest -m "not faults and not lives" -n 2 $(ARGS)
 
 check: .venv/test.ok ## style, types, the direction of imports, the tests of architecture
 	@.venv/bin/python -m ruff check
@@ -30,6 +30,9 @@ check: .venv/test.ok ## style, types, the direction of imports, the tests of arc
 
 faults: .venv/test.ok .run/debs.ok ## the tests that kill and stop processes
 	@.venv/bin/python -m pytest -m faults $(ARGS)
+
+lives: .venv/test.ok ## random lives of an account against a model, new ones at each run (DESKFACTOR_TEST_SEED=… one again)
+	@.venv/bin/python -m pytest -m lives $(ARGS)
 
 rabbit4: .venv/test.ok .run/rabbit4.ok ## the conformance suite once more, on RabbitMQ 4
 	@DESKFACTOR_TEST_RABBITMQ=.run/rabbit4 .venv/bin/python -m pytest tests/conformance tests/integration/test_private_servers.py -k "rabbit or broker" $(ARGS)

@@ -14,7 +14,7 @@ from tests.acceptance.properties.machine import STARTS, lives_of
 from tests.acceptance.properties.test_properties import LIVES
 from tests.support.in_one_thread import Product
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lives, pytest.mark.timeout(300)]
 
 ENOUGH = 75.0  # seconds
 _SEED = "DESKFACTOR_TEST_SEED"  # of a run that failed, to see it again
