@@ -61,6 +61,8 @@ class Deeds(Hand):
         self.truth.is_sso = not self.truth.is_sso
         if self.truth.is_sso:
             self.truth.cancel_recovery()
+            if (begun := self.truth.pending) is not None:
+                del self.truth.apps[begun]  # and whatever else was under way
         else:
             self.truth.subject_since = self.truth.now
 
