@@ -6,13 +6,7 @@ from tests.architecture.source import here, python_files
 
 _MOST = 300  # lines; 250 is the aim
 
-# Lists, in which something is looked up.
-_LISTS = {
-    "services/gateway/problems.py",
-    "shared/contracts/commands.py",
-    "shared/contracts/events.py",
-    "shared/contracts/replies.py",
-}
+_LISTS = {"services/gateway/problems.py"}  # in which something is looked up
 
 
 def test_no_module_is_longer_than_a_reader_bears() -> None:

@@ -1,13 +1,16 @@
 """A message that one version wrote is read by the next: what is on a queue or in the audit log never becomes noise."""
 
+import importlib
 import json
+import pkgutil
 from pathlib import Path
 
 import pytest
 
+from shared.contracts import commands, events
 from shared.contracts.codec import MESSAGES, UndecodableMessage, decode, encode
 from shared.contracts.commands import PutPolicy
-from shared.contracts.envelope import begin
+from shared.contracts.envelope import Message, begin
 from shared.contracts.policy import Policy
 from tests.contracts import goldens, regenerate
 from tests.contracts.examples import ACCOUNT, AT, TENANT
@@ -18,6 +21,23 @@ _AGAIN = "python -m tests.contracts.regenerate"
 def test_every_message_has_a_golden_and_every_golden_a_message() -> None:
     """A message without a golden is a contract that nobody pinned; a golden without one was a contract that broke."""
     assert {path.stem for path in goldens.FOLDER.glob("*.json")} == MESSAGES.keys(), _AGAIN
+
+
+def test_every_message_is_named_in_its_package() -> None:
+    """One that is not is unknown to the codec, and its envelopes would be set aside as noise."""
+    packages = (commands, events)
+    modules = [
+        importlib.import_module(found.name)
+        for package in packages
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    ]
+    written = {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Message) and "type" in vars(each)
+    }
+    assert written == set(MESSAGES.values())
 
 
 @pytest.mark.parametrize("message_type", sorted(MESSAGES))

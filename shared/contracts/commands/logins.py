@@ -1,0 +1,91 @@
+"""Logins and their challenges, to otp_worker."""
+
+import datetime as dt
+
+from shared.contracts.commands.request import Request
+from shared.contracts.envelope import Command
+from shared.contracts.types import ChallengeId, Contact, Context, FactorId, FirstFactor, Purpose, RecoveryId, Sealed
+
+_OTP_LOGINS = "otp_worker.logins"
+_OTP_COMMANDS = "otp_worker.commands"
+
+
+class StartLogin(Request):
+    """The first factor was right: may this account in? Answer: `LoginAnswer`."""
+
+    type = "start_login"
+    lane = _OTP_LOGINS
+
+    purpose: Purpose = Purpose.SIGN_IN
+    first_factor: FirstFactor
+    password_changed_at: dt.datetime | None = None
+    trusted_device_token: Sealed | None = None  # typed_place(tenant, account id, "trusted_device_token")
+    context: Context = Context()
+
+
+class VerifyCode(Request):
+    """A code was typed at a challenge: is it right? Answer: `VerifyAnswer`.
+
+    Exactly one of `code`, `backup_code`, `recovery_key`, `recovery_code`;
+    sealed at ``typed_place(tenant, challenge id, "code")``.
+    """
+
+    type = "verify_code"
+    lane = _OTP_LOGINS
+
+    challenge_id: ChallengeId
+    factor_id: FactorId | None = None
+    code: Sealed | None = None
+    backup_code: Sealed | None = None
+    recovery_key: Sealed | None = None
+    recovery_code: Sealed | None = None
+    trust_device: bool = False
+    context: Context = Context()
+
+
+class SendCode(Request):
+    """Send (again) a code for a factor of an open challenge. Answer: `ChallengeView`."""
+
+    type = "send_code"
+    lane = _OTP_LOGINS
+
+    challenge_id: ChallengeId
+    factor_id: FactorId | None = None  # None: the mailbox, where the challenge offers it
+
+
+class CancelChallenge(Request):
+    """End an open challenge. Answer: `ChallengeView`."""
+
+    type = "cancel_challenge"
+    lane = _OTP_LOGINS
+
+    challenge_id: ChallengeId
+
+
+class ReadChallenge(Request):
+    """How a challenge stands. Answer: `ChallengeView`."""
+
+    type = "read_challenge"
+    lane = _OTP_LOGINS
+
+    challenge_id: ChallengeId
+
+
+class CancelChallenges(Command):
+    """The account signs in through SSO from now on, or not at all: what is under way ends."""
+
+    type = "cancel_challenges"
+    lane = _OTP_COMMANDS
+
+    reason: str
+
+
+class OpenRecoveryChallenge(Command):
+    """Mail the code that proves the mailbox of a recovery request."""
+
+    type = "open_recovery_challenge"
+    lane = _OTP_COMMANDS
+
+    recovery_id: RecoveryId
+    challenge_id: ChallengeId
+    mailbox: Contact

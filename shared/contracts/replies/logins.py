@@ -1,0 +1,74 @@
+"""Answers about logins and challenges."""
+
+import datetime as dt
+from typing import Literal
+
+from shared.contracts.types import (
+    ChallengeId,
+    ChallengeState,
+    Decision,
+    DeviceId,
+    FactorId,
+    FactorType,
+    Method,
+    Purpose,
+    Value,
+)
+
+
+class OfferedFactor(Value):
+    """A factor as a challenge offers it. `factor_id` None: the account's verified mailbox."""
+
+    factor_id: FactorId | None
+    type: FactorType
+    name: str
+    destination: str | None = None  # masked
+    next_send_at: dt.datetime | None = None
+
+
+class ChallengeView(Value):
+    """A challenge as its tenant sees it."""
+
+    id: ChallengeId
+    account_id: str
+    purpose: Purpose
+    state: ChallengeState
+    factors: tuple[OfferedFactor, ...]
+    has_backup_codes: bool = False
+    has_recovery_key: bool = False
+    attempts_left: int
+    sends_left: int
+    next_send_at: dt.datetime | None = None
+    expires_at: dt.datetime
+    sent_to: FactorId | None = None  # the factor whose code is on its way
+
+
+class LoginAnswer(Value):
+    """May the account in."""
+
+    decision: Decision
+    reason: str
+    challenge: ChallengeView | None = None
+    deadline: dt.datetime | None = None
+    notice: str | None = None
+    assertion: str | None = None  # JWT, when a trusted device stood in for the code
+
+
+class TrustedDeviceToken(Value):
+    """A new trust: the token is shown once."""
+
+    id: DeviceId
+    token: str
+    expires_at: dt.datetime
+
+
+class VerifyAnswer(Value):
+    """The code was right."""
+
+    method: Method
+    amr: tuple[str, ...]
+    assertion: str | None = None  # JWT, EdDSA, 60 s; None: a mailbox was proved, which is no login
+    trusted_device: TrustedDeviceToken | None = None
+    backup_codes_left: int | None = None  # None: the account has none of them
+    recovery_key: str | None = None  # the new one, shown this once: the one that was typed is used up
+    leads_to: Literal["security"] | None = None  # a code stood in for a factor: where a new one is set up

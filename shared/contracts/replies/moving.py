@@ -1,0 +1,31 @@
+"""Answers about moving in from another system, and out."""
+
+import enum
+
+from shared.contracts.types import Value
+
+
+class ImportRefusal(enum.StrEnum):
+    """Why a part of what an account had elsewhere was not taken over."""
+
+    ENROLLED_HERE = "enrolled_here"  # it has a factor of its own: another one takes a fresh proof
+    TOO_MANY_FACTORS = "too_many_factors"
+    CODES_MADE_HERE = "codes_made_here"
+    TOO_MANY_CODES = "too_many_codes"
+
+
+class ImportedFactors(Value):
+    """What an import brought; `known` was there from an import before, or ended here since."""
+
+    factors: int
+    backup_codes: int
+    known: int
+    refused: tuple[ImportRefusal, ...] = ()
+
+
+class ExportedPage(Value):
+    """A page of a tenant's copy: an age file, base64, that only the tenant can open."""
+
+    sealed: str
+    accounts: int
+    next_after: str | None = None
