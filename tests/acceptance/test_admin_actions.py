@@ -114,11 +114,11 @@ async def test_an_admin_sets_up_with_the_scope_of_admins_and_the_account_proves_
         path = path_of("ann", "factors")
         by_admin = {"type": "totp", "actor": "bob", "reason": "hired today"}
         for scope, body in ((KeyScope.FACTORS_WRITE, by_admin), (KeyScope.ADMIN, {"type": "totp"})):
-            answer = await callers[scope].call("POST", path, body)
+            answer = await callers[scope].ask("POST", path, body)
             assert (answer.status, answer.json["code"]) == (403, "forbidden_scope")
         elsewhere = by_admin | {"type": "sms", "destination": "+447700900199"}
         await helpdesk.refused("POST", path, elsewhere, "validation_failed")
-        begun = await callers[KeyScope.ADMIN].call("POST", path, by_admin)
+        begun = await callers[KeyScope.ADMIN].ask("POST", path, by_admin)
         assert begun.status == 201
         assert begun.json["totp"]["qr_svg"].startswith("<svg")
         [entry] = await happened(helpdesk, "ann", "factor.enrolled")

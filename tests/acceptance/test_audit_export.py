@@ -16,6 +16,7 @@ from services.cli.demo.helpdesk import Helpdesk
 from services.cli.demo.world import World
 from services.cli.verification import read_head, verify
 from tests.architecture.source import ROOT
+from tests.support.backend import happened
 from tests.support.eventually import eventually
 from tests.support.people import enrolled, open_world
 from tests.support.stack import Stack
@@ -41,6 +42,7 @@ async def much_happened(world: World) -> Reader:
     reader = world.helpdesk
     assert isinstance(reader, Reader)
     await enrolled(reader, "ann")
+    await happened(reader, "ann", "notification.sent")  # later it would stand among the others' entries
     for number in range(60):
         await reader.call("PUT", f"/v1/accounts/-{number}", {"role": "customer"})
         await reader.call("PUT", f"/v1/accounts/-{number}", {"role": "agent"})

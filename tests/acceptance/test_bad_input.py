@@ -54,7 +54,7 @@ async def client(stack: Stack) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as session:
         key = await store_key(stack.dsn, tenant_id)
         opened = Client(session=session, url=stack.url, tenant_id=tenant_id, key=key)
-        await opened.call("PUT", "/v1/accounts/ann", {"email": "ann@acme.example", "email_verified": True})
+        await opened.ask("PUT", "/v1/accounts/ann", {"email": "ann@acme.example", "email_verified": True})
         yield opened
 
 
@@ -117,7 +117,7 @@ async def test_64_kib_are_read_and_not_a_byte_more(client: Client) -> None:
         for _ in range(size // 1_000):
             yield b" " * 1_000
 
-    fitting = await client.call("POST", "/v1/logins", raw=padded(LIMIT))
+    fitting = await client.ask("POST", "/v1/logins", raw=padded(LIMIT))
     assert (fitting.status, fitting.json["decision"]) == (200, "allow")
     assert_problem(await client.call("POST", "/v1/logins", raw=padded(LIMIT + 1)), 413)
     packed = gzip.compress(b" " * 20_000_000)
@@ -149,7 +149,7 @@ async def test_64_kib_are_read_and_not_a_byte_more(client: Client) -> None:
 )
 async def test_a_strange_login_is_refused_or_decided(client: Client, change: dict[str, object], status: int) -> None:
     """What a browser says of itself keeps nobody out; what the backend says must be right."""
-    answer = await client.call("POST", "/v1/logins", {**LOGIN, **change})
+    answer = await client.ask("POST", "/v1/logins", {**LOGIN, **change})
     if status == 200:
         assert answer.status == 200, answer
     else:
@@ -159,8 +159,8 @@ async def test_a_strange_login_is_refused_or_decided(client: Client, change: dic
 async def test_the_zone_of_an_address_is_not_kept(client: Client) -> None:
     """It may be any text, and reached a column that cannot hold all of them."""
     body = {"context": {"ip": f"fe80::1%\x00{CANARY}"}}
-    assert_problem(await client.call("POST", "/v1/accounts/ann/recovery", body), 409)
-    login = await client.call("POST", "/v1/logins", {**LOGIN, **body})
+    assert_problem(await client.ask("POST", "/v1/accounts/ann/recovery", body), 409)
+    login = await client.ask("POST", "/v1/logins", {**LOGIN, **body})
     assert login.status == 200
 
 

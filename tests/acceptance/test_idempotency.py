@@ -22,7 +22,7 @@ FACTORS = "/v1/accounts/ann/factors"
 
 
 async def _post(helpdesk: Helpdesk, path: str, body: Json, key: str) -> tuple[int, Json]:
-    status, document, _ = await helpdesk.send("POST", path, body, key=key)
+    status, document, _ = await helpdesk.ask("POST", path, body, key=key)
     return status, {name: value for name, value in document.items() if name != "request_id"}
 
 

@@ -74,7 +74,9 @@ async def test_opening_changes_nothing_and_the_button_ends_what_a_stranger_may_h
             async with browser.post(PATH, data=fields) as pressed:
                 assert pressed.status == 200
         timeline = await world.until(
-            "sessions end", lambda: _timeline(world), lambda found: "sessions.should_end" in _types(found)
+            "both of it",
+            lambda: _timeline(world),
+            lambda found: {"notice.disputed", "sessions.should_end"} <= {*_types(found)},
         )
         assert _types(timeline).count("notice.disputed") == 1
         await world.until(

@@ -37,7 +37,8 @@ async def test_the_copy_holds_what_is_known_and_no_secret(stack: Stack) -> None:
             locale = "de" if number % 2 else "en"
             await reader.call("PUT", "/v1/accounts/ann", {"locale": locale})
         text = await eventually(
-            lambda: reader.file("/v1/accounts/ann/export"), lambda found: found.count('"account.upserted"') > 60
+            lambda: reader.file("/v1/accounts/ann/export"),
+            lambda found: found.count('"account.upserted"') > 60 and json.loads(found)["deliveries"] != [],
         )
         copy = json.loads(text)
         assert (copy["email"], copy["phone"], copy["former_email"]) == (ann.email, PHONE, None)
@@ -47,7 +48,6 @@ async def test_the_copy_holds_what_is_known_and_no_secret(stack: Stack) -> None:
         assert {entry["account_id"] for entry in copy["audit_entries"]} == {"ann"}
         assert [entry["seq"] for entry in copy["audit_entries"]] == sorted({e["seq"] for e in copy["audit_entries"]})
         assert {delivery["destination"] for delivery in copy["deliveries"]} <= {ann.email, PHONE}
-        assert copy["deliveries"]
         for secret in (ann.seed, *ann.backup_codes, "bob"):
             assert secret not in text
         await reader.refused("GET", "/v1/accounts/nobody/export", None, "account_not_found")

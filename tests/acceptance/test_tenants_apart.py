@@ -49,7 +49,7 @@ async def other_tenant(
     key = await store_key(stack.dsn, tenant_id, is_sandbox=is_sandbox, scopes=scopes or tuple(KeyScope))
     client = Client(session=session, url=stack.url, tenant_id=tenant_id, key=key)
     if scopes is None:
-        await client.call("PUT", "/v1/accounts/ann", {"role": "agent"})
+        await client.ask("PUT", "/v1/accounts/ann", {"role": "agent"})
     return client
 
 
@@ -78,11 +78,11 @@ async def test_ids_of_another_tenant_are_answered_like_ids_of_nobody(
         backup = await helpdesk.verify(login["challenge"], backup_code=ann.backup_codes[0])
         proof = {"type": "totp", "proof": login["challenge"]["id"]}
         assert "assertion" in backup
-        mine = await stranger.call("POST", "/v1/accounts/ann/factors", {"type": "totp"})
+        mine = await stranger.ask("POST", "/v1/accounts/ann/factors", {"type": "totp"})
         assert mine.status == 201  # their own ann has none yet
         begun = f"/v1/accounts/ann/factors/{mine.json['factor']['id']}/confirm"
         assert (await _send(helpdesk, "POST", begun, {"code": "123456"}))["code"] == "factor_not_found"
-        assert (await stranger.call("GET", "/v1/sandbox/messages")).json["data"] == []
+        assert (await stranger.ask("GET", "/v1/sandbox/messages")).json["data"] == []
         assert (await helpdesk.call("POST", "/v1/accounts/ann/factors", proof, expect=201))["factor"]
 
 
@@ -98,7 +98,7 @@ def _unknown(route: Route) -> dict[str, object]:
 async def _told(client: Client, route: Route, ids: dict[str, object]) -> tuple[int, object]:
     path = re.sub(r"{(\w+)}", lambda part: str(ids[part[1]]), route.path)
     body = BODIES.get(route.path, {}) if route.body else None
-    answer = await client.call(route.method, path, body)
+    answer = await client.ask(route.method, path, body)
     return answer.status, {**answer.json, "request_id": None}
 
 

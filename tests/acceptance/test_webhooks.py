@@ -102,7 +102,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_until_it_is_enabled_again(st
         await _put(world, "ann")
         shown = await eventually(lambda: world.helpdesk.call("GET", path), lambda shown: not shown["enabled"])
         assert shown["disabled_reason"] == "gone"
-        status, problem, _ = await world.helpdesk.send("POST", f"{path}/test", {})
+        status, problem, _ = await world.helpdesk.ask("POST", f"{path}/test", {})
         assert (status, problem["code"]) == (409, "webhook_endpoint_disabled")
         await eventually(
             lambda: world.helpdesk.call("GET", "/v1/events?limit=100"),
@@ -131,7 +131,7 @@ async def test_pages_lists_and_the_end_of_an_endpoint(stack: Stack) -> None:
 
         assert await world.helpdesk.call("DELETE", path) == {"id": made["id"]}
         for method, gone in (("GET", path), ("DELETE", path), ("GET", f"{path}/deliveries")):
-            status, problem, _ = await world.helpdesk.send(method, gone)
+            status, problem, _ = await world.helpdesk.ask(method, gone)
             assert (status, problem["code"]) == (404, "webhook_endpoint_not_found")
 
 
@@ -150,6 +150,6 @@ async def test_an_endpoint_that_would_never_hear_anything_is_refused(
 ) -> None:
     """Told at once, with a code, and without repeating what was sent."""
     async with open_world(stack) as world:
-        status, problem, _ = await world.helpdesk.send("POST", ENDPOINTS, body)
+        status, problem, _ = await world.helpdesk.ask("POST", ENDPOINTS, body)
         assert (status, problem["code"]) == (422, code)
         assert str(body["url"]) not in str(problem)

@@ -82,7 +82,7 @@ async def world(dsn: str, key_dir: Path) -> AsyncIterator[World]:
 
 async def good(client: Client, method: str, path: str, body: object = None) -> Any:
     """The document of a request that must succeed."""
-    answer = await client.call(method, path, body)
+    answer = await client.ask(method, path, body)
     assert answer.status < 300, (method, path, answer.status, answer.text)
     return answer.json
 

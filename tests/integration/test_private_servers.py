@@ -28,6 +28,16 @@ with Postgres(Path(sys.argv[1]), durable=True) as server:
     print((server.state / "data/postmaster.pid").read_text().split()[0], flush=True)
     time.sleep(60)
 """
+_SERVICE = """
+import sys, time
+from pathlib import Path
+from tests.support.stack import Stack
+folder = Path(sys.argv[1])
+stack = Stack(dsn=sys.argv[2], key_dir=Path(sys.argv[3]), folder=folder)
+stack.start("audit")
+print(stack.pid("audit"), flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +170,20 @@ async def test_the_server_ends_with_the_program_however_that_ends(tmp_path: Path
         server.stop(remove=True)
 
 
+def test_no_service_outlives_a_run_of_the_tests_that_was_killed(tmp_path: Path, dsn: str, key_dir: Path) -> None:
+    """It would take the next run's messages off its database, and could open none of them."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", _SERVICE, tmp_path, dsn, key_dir], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    pid = int(program.stdout.readline())
+    _until(lambda: '"started"' in (tmp_path / "audit.log").read_text())
+    program.kill()
+    program.wait()
+    program.stdout.close()
+    _until(lambda: "services.audit" not in command_line_of(pid))
+
+
 @pytest.mark.faults
 def test_a_killed_broker_comes_back_with_its_port_and_its_state(tmp_path: Path, rabbit_prefix: Path | None) -> None:
     """Clients find a broker again only where it was, and a test of lost messages needs those that were stored."""
@@ -183,7 +207,7 @@ async def _run(dsn: str, statement: str) -> object:
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while not is_so():
         assert monotonic() < deadline
         time.sleep(0.02)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 15.0  # seconds
+PATIENCE = 30.0  # seconds; on a machine that has much else to do
 _POLL = 0.02  # seconds
 
 

@@ -72,6 +72,8 @@ class Overhearing:
                 (row["place"], _readable(row["content"])) for row in await conn.fetch("SELECT * FROM overheard.rows")
             ]
         finally:
+            for row in await conn.fetch(_TABLES):  # one after the other: all locks at once may end in a deadlock
+                await conn.execute(f"DROP TRIGGER IF EXISTS overheard ON {row['name']}")
             await conn.execute("DROP SCHEMA overheard CASCADE")
             await conn.close()
         if self._broker is not None and self.rabbit is not None:

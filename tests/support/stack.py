@@ -13,6 +13,7 @@ from typing import Self
 
 import aiohttp
 
+from services.cli.embedded.child import Child
 from services.cli.embedded.place import free_ports
 from services.cli.simulators.mailbox import Mailbox
 from services.cli.simulators.twilio import TwilioSimulator
@@ -90,17 +91,11 @@ class Stack:
         await self._end()
 
     def start(self, name: str) -> None:
-        """Start a service, for the first time or again."""
+        """Start a service, for the first time or again. It ends with us, however we end."""
         log = self.folder / f"{name}.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *SERVICES[name]],
-                cwd=ROOT,
-                env=self._environment(name),
-                stdout=output,
-                stderr=output,
-            )
-        self._running[name] = _Running(process, log)
+        # Left over from a run that was killed, it would work on the next run's database, with keys of its own.
+        child = Child(env=self._environment(name), cwd=ROOT, log=log, farewell=signal.SIGKILL)
+        self._running[name] = _Running(child.start(sys.executable, "-m", *SERVICES[name]), log)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a service without a word, and wait until it is gone."""

@@ -16,7 +16,7 @@ from services.cli.simulators.received_mail import ReceivedMail
 from services.cli.simulators.twilio import ReceivedSms, TwilioSimulator
 from shared.clock import monotonic
 
-PATIENCE: Final = 15.0  # seconds for what happens by itself
+PATIENCE: Final = 30.0  # seconds for what happens by itself, on a machine that has much else to do
 _POLL: Final = 0.05  # seconds
 _CODE = re.compile(r"\b(\d{6})\b")
 _LINK = re.compile(r"https?://\S+")
@@ -31,6 +31,7 @@ class Person:
     phone: str
     seed: str = field(default="", repr=False)
     backup_codes: list[str] = field(default_factory=list, repr=False)
+    typed: str = field(default="", repr=False)  # the last code that was right
 
     def totp(self, now: dt.datetime) -> str:
         """What the authenticator shows (RFC 6238)."""

@@ -48,8 +48,8 @@ class ReceivedSms:
 class TwilioSimulator:
     """An HTTP server on a free port of 127.0.0.1; a context manager, or `start` and `stop`, again and again.
 
-    `then` sets what goes wrong with the next messages, one each; `undeliverable` is the error code that the receipts
-    of later messages end with, instead of "delivered".
+    `then` sets what goes wrong with the next messages, to anybody or to one number, one each; `undeliverable` is the
+    error code that the receipts of later messages end with, instead of "delivered".
     """
 
     def __init__(self, *, account_sid: str, auth_token: Secret[str], host: str = "127.0.0.1", port: int = 0) -> None:
@@ -60,7 +60,7 @@ class TwilioSimulator:
         self.undeliverable: int | None = None
         self._account_sid = account_sid
         self._auth = aiohttp.encode_basic_auth(account_sid, auth_token.reveal())
-        self._script: deque[Behaviour] = deque()
+        self._script: deque[tuple[str | None, Behaviour]] = deque()
         self._arrivals: Arrivals[ReceivedSms] = Arrivals()
         self._receipts = ReceiptPoster(account_sid, auth_token)
         self._is_over = asyncio.Event()
@@ -84,9 +84,9 @@ class TwilioSimulator:
         """The first posted receipt that satisfies ``predicate``; `TimeoutError` after so many seconds."""
         return await self._receipts.posted.wait_for(predicate, timeout)
 
-    def then(self, *behaviours: Behaviour) -> None:
-        """Do these with the next messages, one each; after them everything is well again."""
-        self._script.extend(behaviours)
+    def then(self, *behaviours: Behaviour, to: str | None = None) -> None:
+        """Do these with the next messages, to one number or to any, one each; after them everything is well again."""
+        self._script.extend((to, behaviour) for behaviour in behaviours)
 
     async def start(self) -> None:
         """Listen; after a `stop` on the same port as before."""
@@ -122,7 +122,7 @@ class TwilioSimulator:
             return _rejected(Reject(404, 20404))
         form = {name: str(value) for name, value in (await request.post()).items()}
         sms = _sms(form)
-        behaviour = self._script.popleft() if self._script else None
+        behaviour = self._next_for(sms.to)
         if isinstance(behaviour, Reject):
             return _rejected(behaviour)
         if (refusal := refusal_of(to=sms.to, sender=sms.sender, body=sms.body)) is not None:
@@ -135,6 +135,14 @@ class TwilioSimulator:
                 sid=sms.sid, to=sms.to, sender=sms.sender, url=sms.status_callback, error=self.undeliverable
             )
         return await self._answer(behaviour, sms, request)
+
+    def _next_for(self, number: str) -> Behaviour | None:
+        """What is to go wrong with a message to a number."""
+        for at, (to, behaviour) in enumerate(self._script):
+            if to in (None, number):
+                del self._script[at]
+                return behaviour
+        return None
 
     async def _answer(
         self, behaviour: FailAfterSending | Hang | HangUp | Garble | None, sms: ReceivedSms, request: web.Request

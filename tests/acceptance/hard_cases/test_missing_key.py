@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.crypto.keyring import create_rings
+from tests.support.eventually import eventually
 from tests.support.owner import STEP, Owner
 from tests.support.people import open_world
 from tests.support.stack import Stack
@@ -29,7 +30,9 @@ async def test_without_the_master_key_nothing_is_verified_and_nobody_waved_throu
             await _restart(stack)
             challenge = await ann.challenge()
             path, body = f"/v1/challenges/{challenge['id']}/verify", {"code": ann.code(app)}
-            status, document, headers = await helpdesk.send("POST", path, body)
+            status, document, headers = await eventually(  # a machine that is too slow is a 503, too
+                lambda: helpdesk.send("POST", path, body), lambda answer: answer[1]["code"] != "unavailable"
+            )
             assert (status, document["code"]) == (503, "key_missing")
             assert int(headers["Retry-After"]) > 0
             seen = await helpdesk.call("GET", f"/v1/challenges/{challenge['id']}")

@@ -154,6 +154,7 @@ async def test_row_30_people_are_told_at_the_start_and_7_3_1_days_and_1_hour_bef
         await put(helpdesk, "ann")
         await put(helpdesk, "ben")
         await add_app(helpdesk, "ben")
+        await told(helpdesk, "ben", "factor_added")
         await require(helpdesk, grace_days=20)
         await told(helpdesk, "ann", "enforcement_started")
         deadline = instant((await helpdesk.login("ann"))["deadline"])

@@ -2,18 +2,25 @@
 
 from collections.abc import Sequence
 
+from services.cli.demo.helpdesk import Json
 from services.cli.demo.telling import Chapter, Step
-from services.cli.demo.world import World, expect, when
+from services.cli.demo.world import World, when
 
-_WANTED = ("enforcement.started", "enforcement.reminded", "enforcement.locked_out", "enforcement.unlocked")
+_WANTED = {"enforcement.started", "enforcement.reminded", "enforcement.locked_out", "enforcement.unlocked"}
 
 
 async def timeline_tells(world: World) -> Sequence[str]:
-    entries = (await world.helpdesk.call("GET", "/v1/accounts/dan/timeline"))["data"]
-    for wanted in _WANTED:
-        expect(wanted in {entry["type"] for entry in entries}, wanted=True, what=f"{wanted} in the timeline")
-    shown = [entry for entry in reversed(entries) if entry["type"].startswith("enforcement.")]
+    seen = await world.until("all of it in the timeline", lambda: _timeline(world), _is_whole)
+    shown = [entry for entry in reversed(seen["data"]) if entry["type"].startswith("enforcement.")]
     return [f"{when(entry['at'])}  {entry['summary']}" for entry in shown]
+
+
+async def _timeline(world: World) -> Json:
+    return await world.helpdesk.call("GET", "/v1/accounts/dan/timeline")
+
+
+def _is_whole(timeline: Json) -> bool:
+    return {entry["type"] for entry in timeline["data"]} >= _WANTED
 
 
 async def chain_is_whole(world: World) -> Sequence[str]:
