@@ -51,7 +51,7 @@ def notice_disputed(
     """The person says that it was somebody else."""
     event = events.NoticeDisputed.model_validate(
         {name: value for name, value in _notification(delivery).items() if name != "destination"}
-        | {"happened_at": happened_at, "is_repeated": is_repeated}
+        | {"happened_at": happened_at, "said_at": delivery.said_at, "is_repeated": is_repeated}
     )
     # by nobody who signed in: whoever holds the link
     return dataclasses.replace(_said(delivery, event, at), actor=SYSTEM)

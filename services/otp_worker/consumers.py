@@ -6,6 +6,7 @@ from services.otp_worker.handlers import (
     cancellation,
     challenges,
     confirmation,
+    disputes,
     enrolment,
     erasure,
     export,
@@ -47,7 +48,7 @@ TABLE = HandlerTable[Deps](
     on(OTP_COMMANDS, commands.ExecuteRecovery, recovery.execute_recovery),
     on(OTP_COMMANDS, events.AccountErased, erasure.erase_account),
     on(OTP_COMMANDS, events.AccountPasswordChanged, trust.note_password_change),
-    on(OTP_COMMANDS, events.NoticeDisputed, trust.note_dispute),
-    on(OTP_COMMANDS, events.RecoveryAttack, trust.note_dispute),
+    on(OTP_COMMANDS, events.NoticeDisputed, disputes.note_dispute),
+    on(OTP_COMMANDS, events.RecoveryAttack, disputes.note_dispute),
     on(OTP_COMMANDS, events.ClockMoved, time_passing.note_clock_move),
 )

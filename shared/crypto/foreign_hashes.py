@@ -25,7 +25,8 @@ MOST_MILLISECONDS = 300  # of one core, for one comparison
 MOST_MILLISECONDS_A_TRY = (
     1_500  # for all that one try sets off: a busy processor must still answer in the request's time
 )
-MOST_MEMORY = 256 * 1024  # KiB of argon2
+MOST_MEMORY = 128 * 1024  # KiB of argon2, each of those that are computed at once; Django asks for 100 MiB
+MOST_LANES = 16  # threads that argon2 starts for itself
 LONGEST_HASH = 400  # characters
 
 # About what they cost on a core of 2025; it is the order of magnitude that counts.
@@ -56,7 +57,7 @@ class ForeignHash:
 
 
 def read_hash(text: str) -> ForeignHash | HashFault:
-    """Recognise a hash by its form; one of more than `MOST_MILLISECONDS` is a fault."""
+    """Recognise a hash by its form; one that takes too long, too much memory or too many threads is a fault."""
     if len(text) > LONGEST_HASH:
         return HashFault.UNKNOWN_FORM
     for form, reader in _FORMS:
@@ -107,7 +108,7 @@ def _of_bcrypt(stored: str, prepare: Callable[[bytes], bytes]) -> ForeignHash:
 def _argon2(found: re.Match[str]) -> ForeignHash:
     """The PHC string, also with Django's ``argon2`` in front."""
     stored, kind = found["hash"].encode(), _TYPES[found["type"]]
-    memory, passes = int(found["memory"]), int(found["passes"])
+    memory, passes, lanes = int(found["memory"]), int(found["passes"]), int(found["lanes"])
 
     def fits(code: bytes) -> bool:
         try:
@@ -115,7 +116,7 @@ def _argon2(found: re.Match[str]) -> ForeignHash:
         except VerificationError:
             return False
 
-    if memory > MOST_MEMORY:
+    if memory > MOST_MEMORY or lanes > MOST_LANES:
         return ForeignHash(float("inf"), fits)
     return ForeignHash(_ARGON2 * memory * passes, fits)
 
@@ -186,7 +187,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash]], ..
     (
         re.compile(
             r"(?:argon2)?(?P<hash>\$argon2(?P<type>id|i|d)\$(?:v=\d{1,3}\$)?m=(?P<memory>\d{1,9}),t=(?P<passes>\d{1,9}),"
-            r"p=\d{1,4}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,})"
+            r"p=(?P<lanes>\d{1,9})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,})"
         ),
         _argon2,
     ),

@@ -12,6 +12,8 @@ import pytest
 
 from services.cli.demo.helpdesk import Json
 from services.cli.demo.world import World
+from tests.support.eventually import eventually
+from tests.support.owner import SETTLED, Owner
 from tests.support.people import enrolled, open_world
 from tests.support.stack import Stack
 
@@ -91,6 +93,28 @@ async def test_opening_changes_nothing_and_the_button_ends_what_a_stranger_may_h
         assert PATH not in mail.text
         async with browser.get(PATH, params=link) as again:
             assert "<button" not in await again.text()
+
+
+async def test_an_old_notice_stops_no_recovery_that_came_after_it(stack: Stack) -> None:
+    """Each link is good for 30 days: whoever reads old mail would keep an owner with a lost device out for as long. It
+    does all else that it does, and the links of the recovery's own notices stop it whenever.
+    """
+    async with open_world(stack) as world, aiohttp.ClientSession(stack.url) as browser:
+        ann = Owner(world.helpdesk)
+        await ann.put()
+        await ann.enrol()
+        told = await ann.notice("factor_added")
+        found = re.search(rf"https?://\S+{PATH}\?\S+", told["text"])
+        assert found is not None
+        await world.helpdesk.move_clock(SETTLED)
+        waiting = await ann.lose_device()
+        fields = {name: value for name, [value] in parse_qs(urlsplit(found[0]).query).items()}
+        async with browser.post(PATH, data=fields) as pressed:
+            assert pressed.status == 200
+        await eventually(
+            ann.timeline, lambda seen: {"notice.disputed", "sessions.should_end"} <= {each["type"] for each in seen}
+        )
+        assert await ann.recovery() == waiting
 
 
 async def test_a_link_that_is_none_is_refused_without_showing_it(stack: Stack) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from shared.crypto.foreign_hashes import MOST_MILLISECONDS, MOST_MILLISECONDS_A_TRY
+from shared.crypto.foreign_hashes import MOST_LANES, MOST_MEMORY, MOST_MILLISECONDS, MOST_MILLISECONDS_A_TRY
 from shared.rules.foreign_codes import MOST_CODES
 
 SENTENCES: Mapping[str, str] = MappingProxyType(
@@ -15,7 +15,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "csv_malformed": "Not a line of CSV: a quote is missing, or a record goes over several lines.",
         "email_invalid": "Not an address that mail can be sent to.",
         "enrolled_here": "The account has a second factor that was enrolled here.",
-        "hash_too_costly": f"One comparison would take more than {MOST_MILLISECONDS} ms.",
+        "hash_too_costly": (
+            f"One comparison would take more than {MOST_MILLISECONDS} ms, {MOST_MEMORY // 1024} MiB or {MOST_LANES} "
+            "threads."
+        ),
         "hash_unknown": "Not a hash in one of the forms of docs/import.md.",
         "hashes_too_costly": f"One try would take more than {MOST_MILLISECONDS_A_TRY} ms; give backup_code_shape.",
         "json_malformed": "Not one JSON object.",

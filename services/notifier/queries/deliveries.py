@@ -16,7 +16,7 @@ LEASE = dt.timedelta(seconds=120)  # longer than any provider may take
 COLUMNS = """
     d.tenant_id, d.delivery_id, d.account_id, d.channel, d.notification, d.destination, d.masked, d.language,
     d.time_zone, d.params, d.code, d.secrets, d.not_after, d.challenge_id, d.factor_id, d.recovery_id, d.actor,
-    d.command_id, d.correlation_id, d.attempts, d.unknowns, d.queued_at
+    d.command_id, d.correlation_id, d.attempts, d.unknowns, d.queued_at, d.said_at
 """
 
 
@@ -46,6 +46,7 @@ class Delivery:
     attempts: int
     unknowns: int
     queued_at: dt.datetime
+    said_at: dt.datetime | None  # tenant time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,8 @@ async def queue_deliveries(conn: Connection, commands: Sequence[Envelope[SendEma
         INSERT INTO notifier.deliveries (
                tenant_id, delivery_id, account_id, channel, notification, destination, masked, language, time_zone,
                params, code, secrets, not_after, challenge_id, factor_id, recovery_id, actor, command_id,
-               correlation_id)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+               correlation_id, said_at)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
          WHERE NOT EXISTS (SELECT FROM policy.erased_accounts
                             WHERE tenant_id = $1 AND account_id = $3 AND (erased_at >= $20 OR NOT is_there))
             ON CONFLICT DO NOTHING

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from services.otp_worker.adapters.seeds import open_seed, seal_seed
@@ -15,7 +17,10 @@ from shared.crypto.sealing import Place, open_bytes, typed_place
 from shared.rules.foreign_codes import writings
 from shared.secret import Secret
 
-_AT_ONCE = 4  # threads; hashing leaves the interpreter's lock alone
+AT_ONCE = 2
+"""Comparisons at once in a process, whoever tries: each may take `MOST_MEMORY`. Hashing leaves the interpreter's lock
+alone, and the event loop goes on.
+"""
 
 
 def open_moved(ring: KeyRing, sealed: str | None, tenant_id: UUID, account_id: str) -> MovedSecrets:
@@ -58,19 +63,14 @@ async def fitting(hashes: Sequence[tuple[str, str | None]], typed: Secret[str]) 
 
     There is no slot that would say which one it claims to be: their number and their price were bounded when they came.
     """
-    shares = [range(start, len(hashes), _AT_ONCE) for start in range(min(_AT_ONCE, len(hashes)))]
-    found = await asyncio.gather(
-        *(asyncio.to_thread(_compare, [hashes[at] for at in share], typed) for share in shares)
-    )
-    fits = [False] * len(hashes)
-    for share, answers in zip(shares, found, strict=True):
-        for at, answer in zip(share, answers, strict=True):
-            fits[at] = answer
-    return fits
+    loop, pool = asyncio.get_running_loop(), _pool()
+    return await asyncio.gather(*(loop.run_in_executor(pool, _fits, text, shape, typed) for text, shape in hashes))
 
 
-def _compare(hashes: Sequence[tuple[str, str | None]], typed: Secret[str]) -> list[bool]:
-    return [_fits(text, shape, typed) for text, shape in hashes]
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Of the process, so that tries queue for it: many people at once take longer, and no more memory."""
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="foreign-codes")
 
 
 def _fits(text: str, shape: str | None, typed: Secret[str]) -> bool:

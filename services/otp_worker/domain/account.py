@@ -32,6 +32,7 @@ class AccountState:
     recovery_key_acknowledged_at: dt.datetime | None = None
     proofs_from: dt.datetime | None = None  # a step-up by a code before this is over
     carried_proof_id: ChallengeId | None = None  # but for the one on which factor or codes were replaced
+    disputed_at: dt.datetime | None = None  # "this was not me": whatever was shown up to then proves nothing
 
 
 def without_proofs(state: AccountState, now: dt.datetime) -> AccountState:

@@ -5,7 +5,6 @@ password would gain by it: the account had a factor before, is locked out, or th
 the verified mailbox comes first. Every later change needs a fresh second factor.
 """
 
-import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -53,8 +52,11 @@ def is_fresh_proof(challenge: Challenge | None, account: Account, held: Collecti
 def still_proves(challenge: Challenge, state: AccountState, held: Collection[Factor]) -> bool:
     """Whether what passed this challenge is the owner's still, however long ago that was.
 
-    A stolen phone that was taken off the account must not go on changing it for the rest of ten minutes.
+    A stolen phone that was taken off the account must not go on changing it for the rest of ten minutes; nor somebody
+    of whom the owner has said "this was not me" since.
     """
+    if _is_disputed(challenge, state):
+        return False
     if challenge.id == state.carried_proof_id:
         return True
     if challenge.verified_factor_id is not None:
@@ -73,7 +75,7 @@ def may_enrol(account: Account, *, held: Collection[Factor], proof: Challenge | 
         return MayNotEnrol(RefusalCode.PROOF_REQUIRED)  # an admin's unlock is the way in
     if needs_mailbox(account.policy, was_enrolled=account.state.first_enrolled_at is not None, state=state):
         return _with_mailbox(account, proof)
-    if proof is not None and _is_of_login(proof, account.now):
+    if proof is not None and _is_of_login(proof, account):
         return MayEnrol(proof.id)
     return MayEnrol()
 
@@ -96,21 +98,28 @@ def _with_mailbox(account: Account, proof: Challenge | None) -> MayEnrol | MayNo
         missing = RefusalCode.NO_MAILBOX if account.mailbox is None else RefusalCode.PROOF_REQUIRED
         return MayNotEnrol(missing)
     # whatever factor or code proved something before is gone: only the mailbox is left to prove anything
-    is_proved = _is_proved_mailbox(proof, account.now)
+    is_proved = _is_proved_mailbox(proof, account)
     return MayEnrol(proof.id) if is_proved else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
 
 
-def _is_of_login(proof: Challenge, now: dt.datetime) -> bool:
+def _is_disputed(challenge: Challenge, state: AccountState) -> bool:
+    if state.disputed_at is None or challenge.verified_at is None:
+        return False
+    return challenge.verified_at <= state.disputed_at
+
+
+def _is_of_login(proof: Challenge, account: Account) -> bool:
     is_own = proof.purpose is Purpose.ENROLMENT and proof.factor_id is None
-    return (is_own and proof.is_open(now)) or _is_proved_mailbox(proof, now)
+    return (is_own and proof.is_open(account.now)) or _is_proved_mailbox(proof, account)
 
 
-def _is_proved_mailbox(proof: Challenge, now: dt.datetime) -> bool:
+def _is_proved_mailbox(proof: Challenge, account: Account) -> bool:
     return (
         proof.purpose is Purpose.ENROLMENT
         and proof.factor_id is None
         and proof.state is ChallengeState.VERIFIED
         and proof.verified_by == MAILBOX
         and proof.verified_at is not None
-        and now < proof.verified_at + STEP_UP_LIFETIME
+        and account.now < proof.verified_at + STEP_UP_LIFETIME
+        and not _is_disputed(proof, account.state)
     )

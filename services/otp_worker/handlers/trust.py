@@ -4,15 +4,13 @@ from dataclasses import replace
 
 from services.otp_worker.announcements import Cause, devices_revoked
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account, without_proofs
+from services.otp_worker.domain.account import Account
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.locked import lock
-from services.otp_worker.queries.backup_codes import void_recovery_code
-from services.otp_worker.queries.erasures import is_from_before
 from services.otp_worker.queries.trusted_devices import list_devices, revoke_devices
 from shared.contracts.commands import RevokeTrustedDevices
 from shared.contracts.envelope import Envelope
-from shared.contracts.events import AccountPasswordChanged, NoticeDisputed, RecoveryAttack
+from shared.contracts.events import AccountPasswordChanged
 from shared.contracts.replies import RefusalCode, RevokedDevices
 from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -58,25 +56,5 @@ async def note_password_change(told: Envelope[AccountPasswordChanged], uow: Unit
     ids = [device.id for device in devices if device.created_at <= latest]
     revoked = await revoke_devices(uow.conn, account.tenant_id, account.id, ids, at=account.now)
     changes.say(devices_revoked(told, account, revoked, "password_changed"))
-    await changes.store(uow)
-    return Done()
-
-
-async def note_dispute(told: Envelope[NoticeDisputed] | Envelope[RecoveryAttack], uow: UnitOfWork, _: Deps) -> Outcome:
-    """The owner says that somebody else was at work: no device passes without a code any more, a recovery code that an
-    admin made and nobody used opens nothing, and what was shown with any code changes no factor.
-
-    No factor goes: who reads the owner's mail could else turn the second factor off by pressing a button. News of who
-    had the id before do nothing.
-    """
-    locked = await lock(uow, told.tenant_id, told.account_id)
-    if locked is None or await is_from_before(uow.conn, *locked.account.key, told.time):
-        return Done()
-    account, changes = locked.account, Changes()
-    await void_recovery_code(uow.conn, account.tenant_id, account.id, at=account.now)
-    changes.keep(account, without_proofs(account.state, account.now))
-    ids = [device.id for device in await list_devices(uow.conn, account.tenant_id, account.id)]
-    revoked = await revoke_devices(uow.conn, account.tenant_id, account.id, ids, at=account.now) if ids else []
-    changes.say(devices_revoked(told, account, revoked, "disputed"))
     await changes.store(uow)
     return Done()

@@ -36,7 +36,7 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                a.key_day_started_at, a.key_day_failures, a.recovery_code_day_started_at, a.recovery_code_day_failures,
                a.mails_day_started_at, a.day_mails, a.sms_day_started_at, a.day_sms,
                a.backup_set_id, a.backup_generated_at, a.backup_acknowledged_at,
-               a.recovery_key_made_at, a.recovery_key_acknowledged_at, a.proofs_from, a.carried_proof_id,
+               a.recovery_key_made_at, a.recovery_key_acknowledged_at, a.proofs_from, a.carried_proof_id, a.disputed_at,
                k.wrapped AS tenant_key, d.wrapped AS account_key
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
           JOIN policy.login_facts AS f ON f.tenant_id = wanted.tenant_id AND f.account_id = wanted.account_id
@@ -67,14 +67,14 @@ async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) ->
                backup_day_started_at, backup_day_failures, mails_day_started_at, day_mails, sms_day_started_at, day_sms,
                backup_set_id, backup_generated_at, backup_acknowledged_at,
                key_day_started_at, key_day_failures, recovery_code_day_started_at, recovery_code_day_failures,
-               recovery_key_made_at, recovery_key_acknowledged_at, proofs_from, carried_proof_id)
+               recovery_key_made_at, recovery_key_acknowledged_at, proofs_from, carried_proof_id, disputed_at)
         SELECT * FROM unnest(
                $1::uuid[], $2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
                $7::int[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::timestamptz[], $12::int[],
                $13::timestamptz[], $14::int[], $15::timestamptz[], $16::int[], $17::timestamptz[], $18::int[],
                $19::uuid[], $20::timestamptz[], $21::timestamptz[],
                $22::timestamptz[], $23::int[], $24::timestamptz[], $25::int[], $26::timestamptz[], $27::timestamptz[],
-               $28::timestamptz[], $29::uuid[])
+               $28::timestamptz[], $29::uuid[], $30::timestamptz[])
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET factor_epoch = excluded.factor_epoch, password_changed_at = excluded.password_changed_at,
                first_enrolled_at = excluded.first_enrolled_at, last_success_at = excluded.last_success_at,
@@ -92,7 +92,8 @@ async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) ->
                recovery_code_day_failures = excluded.recovery_code_day_failures,
                recovery_key_made_at = excluded.recovery_key_made_at,
                recovery_key_acknowledged_at = excluded.recovery_key_acknowledged_at,
-               proofs_from = excluded.proofs_from, carried_proof_id = excluded.carried_proof_id
+               proofs_from = excluded.proofs_from, carried_proof_id = excluded.carried_proof_id,
+               disputed_at = excluded.disputed_at
         """,
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
@@ -123,6 +124,7 @@ async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) ->
         [state.recovery_key_acknowledged_at for state in values],
         [state.proofs_from for state in values],
         [state.carried_proof_id for state in values],
+        [state.disputed_at for state in values],
     )
 
 
@@ -201,6 +203,7 @@ def _state(row: Record) -> AccountState:
         recovery_key_acknowledged_at=row["recovery_key_acknowledged_at"],
         proofs_from=row["proofs_from"],
         carried_proof_id=row["carried_proof_id"],
+        disputed_at=row["disputed_at"],
     )
 
 

@@ -72,6 +72,14 @@ class RecoveryRequest:
         """Whether nobody has heard of it, as far as known, but who reads the mailbox that it was proved by."""
         return self.heard_at is None
 
+    def is_answered_by(self, recovery_id: RecoveryId | None, said_at: dt.datetime | None) -> bool:
+        """Whether "this was not me", said of a notice of that instant, says anything against this request.
+
+        A notice that is older knows nothing of it. Each is good for 30 days, and whoever reads old mail could else stop
+        one recovery after the other, and keep the owner out.
+        """
+        return recovery_id == self.recovery_id or said_at is None or self.requested_at <= said_at
+
     @property
     def may_be_delayed(self) -> bool:
         """Whether it has not waited yet as often as it may to be heard of."""

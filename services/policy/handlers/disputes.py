@@ -14,12 +14,14 @@ from shared.messaging.unit_of_work import UnitOfWork
 
 
 async def notice_disputed(message: Envelope[events.NoticeDisputed], uow: UnitOfWork, deps: Deps) -> Outcome:
-    """What a stranger may have begun ends: an open recovery, sessions. The admins hear of it, once an incident."""
+    """What a stranger may have begun ends: sessions, and an open recovery that the notice is no older than. The admins
+    hear of it, once an incident.
+    """
     case, fact = await open_case(message, uow, deps), message.data
     standing = await case.standing()
     if standing is None or message.time < standing.account.created_at:  # it was who had the id before
         return Done()
-    await _cancel_as_attack(case)
+    await _cancel_as_attack(case, fact)
     case.say(events.SessionsShouldEnd(reason="notice_disputed"))
     if not fact.is_repeated:
         params = {"account": case.account_id, "disputed": fact.notification, "happened_at": fact.happened_at}
@@ -27,7 +29,9 @@ async def notice_disputed(message: Envelope[events.NoticeDisputed], uow: UnitOfW
     return Done()
 
 
-async def _cancel_as_attack(case: Case) -> None:
+async def _cancel_as_attack(case: Case, fact: events.NoticeDisputed) -> None:
     request = await open_request(case.conn, case.tenant_id, case.account_id)
-    if request is not None and await cancel_recovery(case, request, await case.standing(), ATTACK):
+    if request is None or not request.is_answered_by(fact.recovery_id, fact.said_at):
+        return
+    if await cancel_recovery(case, request, await case.standing(), ATTACK):
         case.say(events.RecoveryAttack(recovery_id=request.recovery_id))

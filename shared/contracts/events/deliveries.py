@@ -73,5 +73,6 @@ class NoticeDisputed(Event):
     notification: str
     channel: Channel
     happened_at: dt.datetime | None = None
+    said_at: dt.datetime | None = None  # when the notice was handed in; tenant time
     recovery_id: RecoveryId | None = None
     is_repeated: bool = False

@@ -1,12 +1,14 @@
 """The owner says "this was not me": what a stranger may have begun ends, and somebody with power hears of it."""
 
+import datetime as dt
+
 import pytest
 
 from shared.contracts import events
 from shared.contracts.commands import Notify, ProveMailbox, SendEmail, StartRecovery
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import RecoveryView, RefusalCode
-from shared.contracts.types import Channel, DeliveryId, RecoveryState
+from shared.contracts.types import Channel, DeliveryId, RecoveryId, RecoveryState
 from shared.ids import new_id
 from tests.handlers.policy.conftest import ANN, DAY, Service, contact
 
@@ -20,7 +22,13 @@ async def ann(service: Service) -> Service:
     return service
 
 
-async def dispute(service: Service, *, is_repeated: bool = False) -> None:
+async def dispute(
+    service: Service,
+    *,
+    is_repeated: bool = False,
+    said_at: dt.datetime | None = None,
+    recovery_id: RecoveryId | None = None,
+) -> None:
     """News of it from the notifier."""
     await service.hear(
         events.NoticeDisputed(
@@ -28,6 +36,8 @@ async def dispute(service: Service, *, is_repeated: bool = False) -> None:
             notification=Notification.FACTOR_ADDED,
             channel=Channel.EMAIL,
             happened_at=await service.now(),
+            said_at=said_at,
+            recovery_id=recovery_id,
             is_repeated=is_repeated,
         )
     )
@@ -87,3 +97,27 @@ async def test_an_account_that_is_gone_is_no_fault(service: Service) -> None:
     """A link outlives its account."""
     await dispute(service)
     assert await service.said(events.SessionsShouldEnd) == []
+
+
+async def test_a_notice_from_before_says_nothing_against_a_recovery(ann: Service) -> None:
+    """Each link is good for 30 days: whoever reads old mail would else stop one recovery after the other."""
+    before = await ann.now() - dt.timedelta(seconds=1)
+    recovery = RecoveryView.model_validate(await ann.ask(StartRecovery()))
+    await dispute(ann, said_at=before)
+    view = await ann.recovery()
+    assert (view.id, view.state) == (recovery.id, RecoveryState.DRAFT)
+    assert await ann.said(events.RecoveryAttack) == []
+    assert len(await ann.said(events.SessionsShouldEnd)) == 1
+
+
+@pytest.mark.parametrize("is_its_own", [True, False], ids=["about it", "after it"])
+async def test_a_notice_about_it_or_after_it_stops_a_recovery(ann: Service, *, is_its_own: bool) -> None:
+    """The owner hears of something today and says no: what runs today ends with it."""
+    recovery = RecoveryView.model_validate(await ann.ask(StartRecovery()))
+    said_at = await ann.now()
+    if is_its_own:
+        await dispute(ann, said_at=said_at - dt.timedelta(days=1), recovery_id=recovery.id)
+    else:
+        await dispute(ann, said_at=said_at)
+    view = await ann.recovery()
+    assert (view.state, view.end_reason) == (RecoveryState.CANCELLED, "attack")

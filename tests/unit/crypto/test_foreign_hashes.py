@@ -110,14 +110,30 @@ def test_sha512_crypt_is_the_one_of_its_description(code: bytes, text: str) -> N
         "$2b$16$" + "a" * 53,
         "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
         "$argon2id$v=19$m=65536,t=900,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+        "$argon2id$v=19$m=262144,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+        "$argon2id$v=19$m=65536,t=1,p=9999$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
         "pbkdf2_sha256$90000000$salt$" + base64.b64encode(b"h" * 32).decode(),
         f"pbkdf2:sha256:300000$salt${'ab' * 180}",
         "$6$rounds=900000000$salt$" + "a" * 86,
     ],
 )
 def test_a_hash_that_would_keep_us_busy_is_refused(text: str) -> None:
-    """The file says what a try costs: the price is read before the first one."""
+    """The file says what a try costs, in time, memory and threads: the price is read before the first one."""
     assert read_hash(text) is HashFault.TOO_COSTLY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+        "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
+        "$2b$12$" + "a" * 53,
+    ],
+    ids=["argon2-cffi", "Django", "bcrypt"],
+)
+def test_what_the_usual_libraries_make_by_default_is_taken(text: str) -> None:
+    """A bound that nobody's codes come under would be a feature that is not there."""
+    assert isinstance(read_hash(text), ForeignHash)
 
 
 @pytest.mark.parametrize(
