@@ -21,6 +21,7 @@ def application() -> typer.Typer:
     app.command()(host.serve)
     app.command()(host.migrate)
     app.command()(host.openapi)
+    app.command()(host.asyncapi)
     app.command("import")(moving.import_accounts)
     app.command("export")(moving.export_tenant)
     tenants.tenants.command("broker-user")(broker.broker_access)

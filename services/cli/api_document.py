@@ -1,9 +1,10 @@
-"""The OpenAPI document without a gateway: for `docs/`, for clients' generators."""
+"""The OpenAPI and AsyncAPI documents without a gateway: for clients' generators."""
 
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from services.gateway.api.asyncapi import event_document
 from services.gateway.api.openapi import document
 from services.gateway.api.routes import listed
 from services.gateway.settings import GatewaySettings
@@ -20,3 +21,8 @@ class DocumentSettings(GatewaySettings):
 def api_document() -> dict[str, object]:
     """What ``/openapi.json`` would say with these settings. Raises `ConfigurationError`."""
     return dict(document(listed(), load_settings(DocumentSettings)))
+
+
+def asyncapi_document() -> dict[str, object]:
+    """What ``/asyncapi.json`` would say with these settings. Raises `ConfigurationError`."""
+    return dict(event_document(load_settings(DocumentSettings)))

@@ -8,8 +8,19 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from services.gateway.api.asyncapi import event_document
 from services.gateway.api.auth import Keys
-from services.gateway.api.call import CANCEL_PAGE, DEPS, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML, NOT_ME_PAGE, Deps
+from services.gateway.api.call import (
+    CANCEL_PAGE,
+    DEPS,
+    DOCUMENT,
+    DOCUMENTATION,
+    DOWNLOAD_PAGE,
+    EVENT_DOCUMENT,
+    HTML,
+    NOT_ME_PAGE,
+    Deps,
+)
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.documentation import documentation
 from services.gateway.api.openapi import document
@@ -78,6 +89,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     app[NOT_ME_PAGE] = NotMePage(html, asker, core.ring("seal.notifier"), settings.public_url)
     app[DOWNLOAD_PAGE] = ReportDownloadPage(html, downloads, settings.public_url)
     app[DOCUMENT] = json.dumps(specification).encode()
+    app[EVENT_DOCUMENT] = json.dumps(event_document(settings)).encode()
     app[DOCUMENTATION] = documentation(specification)
     app[DEPS] = Deps(
         settings=settings,

@@ -25,7 +25,9 @@ class UndecodableMessage(Exception):
         self.reason = reason
 
 
-class _CloudEvent(BaseModel):
+class CloudEvent(BaseModel):
+    """The envelope as JSON (CloudEvents 1.0.2, 2.1), with extension attributes of ours; `data` is the message."""
+
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     specversion: Annotated[str, Field(pattern=r"^1\.0$")]
@@ -34,6 +36,7 @@ class _CloudEvent(BaseModel):
     type: str
     time: datetime
     subject: Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN)] | None = None
+    datacontenttype: str = "application/json"
     tenantid: UUID
     actor: str
     correlationid: UUID
@@ -77,7 +80,7 @@ def decode(body: bytes) -> Envelope[Message]:
     if len(body) > MAX_BYTES:
         raise UndecodableMessage("too_large")
     try:
-        event = _CloudEvent.model_validate_json(body)
+        event = CloudEvent.model_validate_json(body)
     except ValidationError:
         raise UndecodableMessage("not_a_cloudevent") from None
     model = MESSAGES.get(event.type)

@@ -322,6 +322,15 @@ async def test_the_api_is_described_without_a_server() -> None:
     assert "/v1/logins" in described["paths"]
 
 
+async def test_the_events_are_described_without_a_server() -> None:
+    """Whoever reads our queue needs its document before there is a deployment."""
+    described = (await deskfactor("asyncapi", public_url="https://2fa.example.com/second")).json()
+
+    assert described["asyncapi"] == "3.0.0"
+    assert described["servers"]["api"]["host"] == "2fa.example.com"
+    assert described["channels"]["out"]["address"] == "deskfactor.out.{tenant_id}"
+
+
 async def test_a_service_runs_until_it_is_told_to_stop(dsn: str, key_dir: Path) -> None:
     """A container's supervisor sends SIGTERM, and 0 tells it that nothing was lost."""
     process = await start_deskfactor("serve", "audit", database_url=dsn, key_dir=key_dir)

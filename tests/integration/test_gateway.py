@@ -453,8 +453,10 @@ async def test_the_documents_are_served(client: Client) -> None:
     stranger = Client(session=client.session, url=client.url, tenant_id=client.tenant_id, key=None)
     document = await stranger.call("GET", "/openapi.json")
     assert document.json["openapi"] == "3.1.0"
+    assert (await stranger.call("GET", "/asyncapi.json")).json["asyncapi"] == "3.0.0"
     page = await stranger.call("GET", "/docs")
     assert "/v1/logins" in page.text
+    assert "/asyncapi.json" in page.text
     assert "<script" not in page.text
     problem = await stranger.call("GET", "/problems/code-wrong")
     assert (problem.status, "attempts_left" in problem.text) == (200, True)

@@ -1,4 +1,4 @@
-"""Commands about this host and its servers: ``migrate``, ``keyring``, ``topology``, ``openapi``, ``serve``."""
+"""Commands about this host and its servers: ``migrate``, ``keyring``, ``topology``, ``serve``, and the documents."""
 # ruff: noqa: PLC0415 - what a command needs is loaded when it is called, so that --help is quick
 
 import asyncio
@@ -95,6 +95,13 @@ def openapi() -> None:
     from services.cli.api_document import api_document
 
     say_json(api_document())
+
+
+def asyncapi() -> None:
+    """Print the AsyncAPI document of the events."""
+    from services.cli.api_document import asyncapi_document
+
+    say_json(asyncapi_document())
 
 
 def serve(

@@ -23,6 +23,7 @@ def documentation(document: Json) -> Json:
         "title": document["info"]["title"],
         "description": document["info"]["description"],
         "openapi": f"{server}/openapi.json",
+        "asyncapi": f"{server}/asyncapi.json",
         "groups": groups,
     }
 

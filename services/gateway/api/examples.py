@@ -130,6 +130,7 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
         "EventResult": {"status": "accepted", "code": None, "errors": []},
         "FactorView": {"destination": None, "next_send_at": None, "expires_at": None},
         "Feed": {"data": [_EVENT]},
+        "FirstFactorBody": {"idp": None, "amr": []},
         "LoginAnswer": {"assertion": None, "notice": None, "reason": "factor_active"},
         "NewApiKey": {"name": "Backend"},
         "NewWebhookEndpoint": _ENABLED | {"previous_secret_until": None},

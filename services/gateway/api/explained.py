@@ -98,14 +98,15 @@ def explain(entry: Entry) -> dict[str, object]:
         seq=entry.seq,
         at=entry.at,
         type=entry.type,
-        summary=_sentence(entry.type, fields),
+        summary=sentence(entry.type, fields),
         actor=entry.actor,
         data=fields,
     )
     return shown.model_dump(mode="json")
 
 
-def _sentence(kind: str, data: dict[str, object] | None) -> str:
+def sentence(kind: str, data: dict[str, object] | None) -> str:
+    """What happened; ``data``: the event's, None where it was erased."""
     if data is None:
         return "The details were erased."
     said = {name: _IN_WORDS.get(name, {}).get(str(value), value) for name, value in data.items()}

@@ -66,7 +66,7 @@ def document(entries: Sequence[Route | Page], settings: GatewaySettings) -> Json
         paths.setdefault(entry.path, {})[entry.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Deskfactor", "version": _version(), "description": DESCRIPTION},
+        "info": {"title": "Deskfactor", "version": document_version(), "description": DESCRIPTION},
         "servers": [{"url": settings.public_url}],
         "paths": paths,
         "components": {
@@ -222,7 +222,8 @@ def _page_answer(page: Page, status: int, text: str) -> Json:
     return {"description": text, "content": {page.content_type: {}}}
 
 
-def _version() -> str:
+def document_version() -> str:
+    """Of what is installed."""
     try:
         return version("deskfactor")
     except PackageNotFoundError:

@@ -2,7 +2,15 @@
 
 from aiohttp import web
 
-from services.gateway.api.call import CANCEL_PAGE, DOCUMENT, DOCUMENTATION, DOWNLOAD_PAGE, HTML, NOT_ME_PAGE
+from services.gateway.api.call import (
+    CANCEL_PAGE,
+    DOCUMENT,
+    DOCUMENTATION,
+    DOWNLOAD_PAGE,
+    EVENT_DOCUMENT,
+    HTML,
+    NOT_ME_PAGE,
+)
 from services.gateway.api.callbacks import twilio
 from services.gateway.api.page import Page
 from services.gateway.api.published_keys import jwks
@@ -19,6 +27,11 @@ _SHORTLY = {"Cache-Control": "public, max-age=300"}
 async def openapi(request: web.Request) -> web.Response:
     """The document itself."""
     return web.Response(body=request.app[DOCUMENT], content_type="application/json", headers=_SHORTLY)
+
+
+async def asyncapi(request: web.Request) -> web.Response:
+    """The document of the events."""
+    return web.Response(body=request.app[EVENT_DOCUMENT], content_type="application/json", headers=_SHORTLY)
 
 
 async def docs(request: web.Request) -> web.Response:
@@ -103,6 +116,14 @@ PAGES: tuple[Page, ...] = (
         summary="This document",
         content_type="application/json",
         answers={200: "OpenAPI 3.1."},
+    ),
+    Page(
+        method="GET",
+        path="/asyncapi.json",
+        handler=asyncapi,
+        summary="The events, and what carries them",
+        content_type="application/json",
+        answers={200: "AsyncAPI 3.0."},
     ),
     Page(
         method="GET",
