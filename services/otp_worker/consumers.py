@@ -41,6 +41,7 @@ TABLE = HandlerTable[Deps](
     on(OTP_FACTORS, commands.MakeRecoveryCode, admin_actions.make_recovery_code),
     on(OTP_FACTORS, commands.ResetAccount, admin_actions.reset_account),
     on(OTP_FACTORS, commands.ImportFactors, moving.import_factors),
+    on(OTP_FACTORS, commands.ImportFactorsOfMany, moving.import_factors_of_many),
     on(OTP_FACTORS, commands.ExportAccounts, export.export_accounts),
     on_list(OTP_COMMANDS, commands.StartLogin, logins.start_logins),
     on(OTP_COMMANDS, commands.CancelChallenges, cancellation.cancel_challenges_of),

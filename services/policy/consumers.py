@@ -2,6 +2,7 @@
 
 from services.policy.deps import Deps
 from services.policy.handlers import (
+    account_imports,
     accounts,
     clock,
     disputes,
@@ -25,6 +26,7 @@ from shared.messaging.topology import POLICY_COMMANDS, POLICY_PREVIEWS, POLICY_R
 
 TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.PutAccount, accounts.put_account),
+    on(POLICY_REQUESTS, commands.ImportAccounts, account_imports.import_accounts),
     on(POLICY_REQUESTS, commands.ReadPersonalData, personal_data.read_personal_data),
     on(POLICY_REQUESTS, commands.EraseAccount, erasure.erase_account),
     on(POLICY_REQUESTS, commands.ReadAccount, accounts.read_account),

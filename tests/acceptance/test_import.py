@@ -14,6 +14,7 @@ import pytest
 from pyrage import x25519
 
 from services.cli.demo.helpdesk import Helpdesk
+from shared.db.account_lock import lock_account
 from tests.support.command_line import Typed, deskfactor, start_deskfactor
 from tests.support.eventually import eventually
 from tests.support.people import enrolled, open_world
@@ -123,10 +124,12 @@ async def test_a_run_that_was_killed_goes_on_where_it_was(stack: Stack, tmp_path
                 return int(await conn.fetchval(counting, world.tenant_id))
 
             words = ("import", str(file), "--tenant", str(world.tenant_id))
-            process = await start_deskfactor(*words, **settings(stack))
-            await eventually(count, lambda found: found >= 10, within=60)
-            process.kill()
-            await process.communicate()
+            async with conn.transaction():
+                await lock_account(conn, world.tenant_id, f"a{people - 1}")  # the end of the file waits for us
+                process = await start_deskfactor(*words, **settings(stack))
+                await eventually(count, lambda found: found >= 10, within=60)
+                process.kill()
+                await process.communicate()
 
             done = await bring_in(stack, world.tenant_id, file)
             assert done.status == 0, done.err
@@ -139,6 +142,22 @@ async def test_a_run_that_was_killed_goes_on_where_it_was(stack: Stack, tmp_path
             assert await conn.fetchval(good, world.tenant_id) == 0
         finally:
             await conn.close()
+
+
+async def test_a_number_from_a_file_is_judged_like_any_other(stack: Stack, tmp_path: Path) -> None:
+    """Codes to a country that the tenant does not send to would be paid for at every login from then on."""
+    async with open_world(stack) as world:
+        await world.helpdesk.call("PUT", "/v1/tenant", {"name": "Acme Helpdesk", "countries": ["GB"]})
+        file, report = tmp_path / "accounts.jsonl", tmp_path / "refused.csv"
+        file.write_text(
+            '{"account_id": "ann", "sms": ["+4915112345678"]}\n'
+            '{"account_id": "bob", "phone": "+4915112345678"}\n'
+            '{"account_id": "carol", "sms": ["+447700900123"]}\n'
+        )
+        tried = await bring_in(stack, world.tenant_id, file, "--dry-run", "--report", str(report))
+        assert (tried.status, tried.json()["accounts"]) == (1, 1), tried.err
+        rows = [row[:3] for row in csv.reader(report.read_text().splitlines())][1:]
+        assert rows == [["1", "sms", "country_not_allowed"], ["2", "phone", "country_not_allowed"]]
 
 
 async def test_what_cannot_run_says_so(stack: Stack, tmp_path: Path) -> None:

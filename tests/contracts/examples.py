@@ -183,6 +183,23 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "factor.enrolled": {"reason": "hired today", "approver": "admin-2"},
         "rename_factor": {"name": "Work phone"},
         "import_factors": {"destinations": [{"type": "sms", "contact": _PHONE, "name": "Work phone"}]},
+        "import_factors_of_many": {
+            "people": [
+                {
+                    "account_id": ACCOUNT,
+                    "destinations": [{"type": "sms", "contact": _PHONE, "name": "Work phone"}],
+                    "secrets": _SEALED,
+                }
+            ]
+        },
+        "import_accounts": {
+            "accounts": [
+                {
+                    "account_id": ACCOUNT,
+                    "change": {"given": ["role", "email"], "role": "agent", "email": _MAIL, "is_import": True},
+                }
+            ]
+        },
         "put_account": {
             "given": ["role", "email", "email_verified", "phone", "locale", "time_zone", "sso", "active", "version"]
         },

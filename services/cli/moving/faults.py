@@ -12,6 +12,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "account_id_repeated": "The same account stands in an earlier line.",
         "codes_made_here": "The account has backup codes that were made here.",
         "columns_count": "The line has another number of columns than the first one.",
+        "country_not_allowed": "Not a number of a country that the tenant sends SMS to.",
         "csv_malformed": "Not a line of CSV: a quote is missing, or a record goes over several lines.",
         "email_invalid": "Not an address that mail can be sent to.",
         "enrolled_here": "The account has a second factor that was enrolled here.",

@@ -5,32 +5,31 @@ import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from services.cli.moving.faults import Fault
-from services.cli.moving.formats import Entry, Source
-from services.cli.moving.parcels import Packer, Parcel
+from services.cli.moving.formats import Source
+from services.cli.moving.parcels import Packer
 from services.cli.moving.permits import end_permit, import_permit_id, load_known_tenant, permit
-from services.cli.moving.questions import Questions, open_questions
+from services.cli.moving.questions import open_questions
+from services.cli.moving.sending import Done, Packed, Sender, batches
 from services.cli.operator import announce, operator_database
 from services.cli.settings import OperatorSettings
 from services.gateway.api.contacts import Contacts
 from services.gateway.queries.tenants import TenantRow
 from shared.contracts.events import TenantImported, TenantImportStarted
-from shared.contracts.replies import ImportedFactors, Refusal
+from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import PermitId
 from shared.crypto.keyring import load_ring
 from shared.ids import new_id
 
 RINGS = ("seal.gateway", "seal.otp_worker", "seal.notifier", "digest.gateway")  # a gateway's, but for policy's
-AT_ONCE = 32  # lines on their way
+AT_ONCE = 4  # messages on their way: one service works at one while the other works at the next
 
 Tell = Callable[["Progress"], None]
 Report = Callable[[int, Fault], None]
-
-_FIELDS = {"enrolled_here": "totp", "too_many_factors": "totp", "codes_made_here": "backup_codes"}
 
 
 @dataclass(slots=True)
@@ -47,25 +46,16 @@ class Progress:
     known: int = 0  # factors and codes that were there from a run before
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """One line."""
-
-    entry: Entry
-    faults: list[Fault] = field(default_factory=list)
-    imported: ImportedFactors | None = None
-
-
 async def check_file(settings: OperatorSettings, tenant_id: UUID, source: Source, *, report: Report,
                      tell: Tell) -> Progress:  # fmt: skip
     """Read the file and judge every line; nothing is asked of any service, nothing written. Raises as `import_file`."""
     async with operator_database(settings.database_url.get_secret_value()) as database:
         tenant = await load_known_tenant(database, tenant_id)
-    packer = _packer(settings, tenant, PermitId(tenant_id))
+    packer = _packer(settings, tenant)
     progress = Progress(size=await asyncio.to_thread(_size, source.path))
     for entry, packed in _packed(source, packer):
         faults = packed if isinstance(packed, list) else []
-        _count(progress, _Done(entry, faults), report, tell)
+        _count(progress, Done(entry, faults), report, tell)
     return progress
 
 
@@ -78,55 +68,40 @@ async def import_file(
     """
     permit_id = import_permit_id(tenant_id, await asyncio.to_thread(_digest, source.path))
     async with open_questions(settings, tenant_id, permit_id) as (questions, database):
-        packer = _packer(settings, await load_known_tenant(database, tenant_id), permit_id)
+        packer = _packer(settings, await load_known_tenant(database, tenant_id))
+        sender = Sender(questions=questions, permit_id=permit_id, run_id=new_id(), digests=packer.digests)
         await permit(database, tenant_id, permit_id, TenantImportStarted(import_id=permit_id))
         progress = Progress(size=await asyncio.to_thread(_size, source.path))
         with contextlib.closing(_packed(source, packer)) as entries:
-            await _send_all(questions, entries, lambda done: _count(progress, done, report, tell))
+            await _send_all(sender, entries, lambda done: _count(progress, done, report, tell))
         async with database.transaction([tenant_id]) as conn:
             await end_permit(conn, tenant_id, permit_id)
             await announce(conn, tenant_id, _imported(permit_id, progress))
     return progress
 
 
-async def _send_all(
-    questions: Questions,
-    entries: Iterator[tuple[Entry, Parcel | list[Fault]]],
-    count: Callable[[_Done], None],
-) -> None:
-    """A window over the file: the oldest line is waited for when the window is full, so memory does not grow."""
-    under_way: deque[asyncio.Task[_Done]] = deque()
+async def _send_all(sender: Sender, entries: Iterator[Packed], count: Callable[[Done], None]) -> None:
+    """A window over the file: the oldest lines are waited for when the window is full, so memory does not grow."""
+    under_way: deque[asyncio.Task[list[Done]]] = deque()
+
+    async def count_oldest() -> None:
+        for done in await under_way.popleft():
+            count(done)
+
     try:
-        for entry, packed in entries:
-            under_way.append(asyncio.create_task(_send(questions, entry, packed)))
+        for batch in batches(entries):
+            under_way.append(asyncio.create_task(sender.send(batch)))
             if len(under_way) >= AT_ONCE:
-                count(await under_way.popleft())
+                await count_oldest()
         while under_way:
-            count(await under_way.popleft())
+            await count_oldest()
     finally:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def _send(questions: Questions, entry: Entry, packed: Parcel | list[Fault]) -> _Done:
-    """First the account, then what belongs to it: otp_worker knows an account by policy's word."""
-    if isinstance(packed, list):
-        return _Done(entry, packed)
-    put = await questions.ask(packed.account, account_id=packed.account_id)
-    if isinstance(put, Refusal):
-        return _Done(entry, [Fault("account_id", put.code.value)])
-    if packed.factors is None:
-        return _Done(entry)
-    said = await questions.ask(packed.factors, account_id=packed.account_id)
-    if isinstance(said, Refusal):
-        return _Done(entry, [Fault("totp", said.code.value)])
-    imported = ImportedFactors.model_validate(said)
-    faults = [Fault(_FIELDS.get(each.value, "backup_codes"), each.value) for each in imported.refused]
-    return _Done(entry, faults, imported)
-
-
-def _packed(source: Source, packer: Packer) -> Generator[tuple[Entry, Parcel | list[Fault]], None, None]:
+def _packed(source: Source, packer: Packer) -> Generator[Packed, None, None]:
     """Each line with its commands. Of two lines about one account nobody knows which is true: the second is refused."""
     seen: set[bytes] = set()
     for entry in source.entries():
@@ -141,20 +116,19 @@ def _packed(source: Source, packer: Packer) -> Generator[tuple[Entry, Parcel | l
         yield entry, packer.pack(entry.found, entry.number, entry.raw)
 
 
-def _packer(settings: OperatorSettings, tenant: TenantRow, permit_id: PermitId) -> Packer:
+def _packer(settings: OperatorSettings, tenant: TenantRow) -> Packer:
     rings = {name: load_ring(settings.key_dir, name) for name in RINGS}
+    contacts = Contacts(destinations=rings["seal.notifier"], digests=rings["digest.gateway"])
     return Packer(
         tenant_id=tenant.tenant_id,
         is_sandbox=tenant.is_sandbox,
-        permit_id=permit_id,
-        run_id=new_id(),
-        contacts=Contacts(destinations=rings["seal.notifier"], digests=rings["digest.gateway"]),
+        contacts=contacts.within(TenantSettings.model_validate(tenant.settings).countries),
         typed=rings["seal.otp_worker"],
         digests=rings["digest.gateway"],
     )
 
 
-def _count(progress: Progress, done: _Done, report: Report, tell: Tell) -> None:
+def _count(progress: Progress, done: Done, report: Report, tell: Tell) -> None:
     progress.lines += 1
     progress.end = done.entry.end
     progress.accounts += not done.faults

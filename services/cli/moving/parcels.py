@@ -1,7 +1,7 @@
 """A record as commands: addresses sealed to the notifier, seeds and hashes to otp_worker, before anything leaves."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.cli.moving.faults import Fault
@@ -11,9 +11,8 @@ from services.gateway.api.auth import KeyScope
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.translation import put_account
 from services.gateway.problems import Problem
-from shared.contracts.commands import ImportFactors, PutAccount
-from shared.contracts.types import Contact, FactorType, MovedDestination, PermitId, RequestKey
-from shared.crypto.digests import digest
+from shared.contracts.commands import ImportedAccount, ImportedPerson
+from shared.contracts.types import Contact, FactorType, MovedDestination
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, typed_place
 from shared.secret import Secret
@@ -21,11 +20,12 @@ from shared.secret import Secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """What is asked of the services for one line."""
+    """What is asked of the services for one line; `raw` is the line, by which the question is known again."""
 
-    account_id: str
-    account: PutAccount
-    factors: ImportFactors | None
+    number: int
+    raw: str = field(repr=False)
+    account: ImportedAccount
+    person: ImportedPerson | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,6 @@ class Packer:
 
     tenant_id: UUID
     is_sandbox: bool
-    permit_id: PermitId
-    run_id: UUID
     contacts: Contacts
     typed: KeyRing  # seal.otp_worker
     digests: KeyRing  # digest.gateway
@@ -55,34 +53,25 @@ class Packer:
         destinations = list(self._destinations(record))
         faults = [each for each in destinations if isinstance(each, Fault)]
         if isinstance(account, Problem):
-            return [*_faults(account), *faults]
+            return [*_faults(account, "phone"), *faults]  # of a number there may be no pointer
         if faults:
             return faults
         proved = tuple(each for each in destinations if isinstance(each, MovedDestination))
         return Parcel(
-            account_id=record.account_id,
-            account=account.model_copy(update={"is_import": True, "request": self._key("account", number, raw)}),
-            factors=self._factors(record, proved, self._key("factors", number, raw)) if record.has_factors else None,
+            number=number,
+            raw=raw,
+            account=ImportedAccount(
+                account_id=record.account_id, change=account.model_copy(update={"is_import": True})
+            ),
+            person=self._person(record, proved) if record.has_factors else None,
         )
 
-    def _factors(self, record: Record, proved: tuple[MovedDestination, ...], key: RequestKey) -> ImportFactors:
+    def _person(self, record: Record, proved: tuple[MovedDestination, ...]) -> ImportedPerson:
         place = typed_place(self.tenant_id, record.account_id, "import")
-        return ImportFactors(
-            request=key,
-            permit_id=self.permit_id,
+        return ImportedPerson(
+            account_id=record.account_id,
             destinations=proved,
             secrets=seal(self.typed, Secret(record.secrets.model_dump_json()), place),
-        )
-
-    def _key(self, what: str, number: int, raw: str) -> RequestKey:
-        """The line's own in this run: asked again, it is answered as the first time.
-
-        A later run is judged anew, by what is there: a stored refusal would outlive its reason.
-        """
-        return RequestKey(
-            scope=f"import {what}",
-            key=f"{self.run_id} {number}",
-            fingerprint=digest(self.digests, "import", str(self.tenant_id), raw),
         )
 
     def _destinations(self, record: Record) -> Iterator[MovedDestination | Fault]:
@@ -105,7 +94,7 @@ class Packer:
         return self.contacts.phone(self.tenant_id, account_id, to, pointer=f"/{name}", is_sandbox=self.is_sandbox)
 
 
-def _faults(problem: Problem, name: str = "") -> list[Fault]:
+def _faults(problem: Problem, name: str) -> list[Fault]:
     if not problem.faults:
         return [Fault(name, problem.code.value)]
     return [Fault(each.pointer.strip("/") or name, each.code) for each in problem.faults]

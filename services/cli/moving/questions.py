@@ -44,23 +44,27 @@ class Questions:
     tenant_id: UUID
     correlation_id: UUID
 
-    async def ask(self, request: Request, *, account_id: str | None = None) -> Mapping[str, object] | Refusal:
-        """The answer's data, or the refusal. Raises `ServicesDown`."""
+    async def ask(self, request: Request, *, gives_up_on_errors: bool = False) -> Mapping[str, object] | Refusal:
+        """The answer's data, or the refusal. ``gives_up_on_errors``: whoever asks can ask for less at once.
+
+        Raises `ServicesDown`.
+        """
         envelope = begin(
             request,
             tenant_id=self.tenant_id,
-            account_id=account_id,
+            account_id=None,
             actor=actor(),
             source=SOURCE,
             at=host_now(),
             correlation_id=self.correlation_id,
         )
+        passing = _FOR_NOW - {RefusalCode.INTERNAL_ERROR} if gives_up_on_errors else _FOR_NOW
         started = monotonic()
         while True:
             answer = await self._once(envelope)
             if answer is not None and answer.refusal is None:
                 return answer.data or {}
-            if answer is not None and answer.refusal is not None and answer.refusal.code not in _FOR_NOW:
+            if answer is not None and answer.refusal is not None and answer.refusal.code not in passing:
                 return answer.refusal
             if monotonic() - started > PATIENCE:
                 if answer is not None and answer.refusal is not None:

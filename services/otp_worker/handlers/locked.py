@@ -1,6 +1,6 @@
 """One account under its lock: how every handler that changes an account begins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.challenges import lock_challenges
 from services.otp_worker.queries.factors import load_factors
 from shared.contracts.types import ChallengeId
-from shared.db.account_lock import lock_account
+from shared.db.account_lock import lock_account, lock_page
 from shared.messaging.unit_of_work import UnitOfWork
 
 
@@ -39,6 +39,15 @@ async def lock(uow: UnitOfWork, tenant_id: UUID, account_id: str | None) -> Lock
         return None
     factors = await load_factors(uow.conn, [key])
     return Locked(account=accounts[key], factors=factors[key])
+
+
+async def lock_several(uow: UnitOfWork, tenant_id: UUID, account_ids: Sequence[str]) -> Mapping[str, Locked]:
+    """Wait for the locks of all, then read; whom policy does not know is not in the answer."""
+    keys = [(tenant_id, account_id) for account_id in account_ids]
+    await lock_page(uow.conn, tenant_id, account_ids)
+    accounts = await load_accounts(uow.conn, keys)
+    factors = await load_factors(uow.conn, keys)
+    return {account.id: Locked(account=account, factors=factors.get(key, ())) for key, account in accounts.items()}
 
 
 async def proof_of(uow: UnitOfWork, account: Account, proof: ChallengeId | None) -> Challenge | None:

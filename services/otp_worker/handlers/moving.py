@@ -1,155 +1,148 @@
-"""Factors and backup codes from another system: active at once, and nobody is told, for nothing is new to them."""
+"""Factors and backup codes from another system: active at once, and nobody is told, for nothing is new to them.
 
-from collections.abc import Sequence
+However many accounts come together, the number of statements stays the same.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from services.otp_worker.adapters.foreign_codes import code_place, import_digest, is_known, open_moved, seal_hash
+from services.otp_worker.adapters.foreign_codes import code_place, seal_hash
 from services.otp_worker.adapters.seeds import seal_seed, seed_place
 from services.otp_worker.announcements import say
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.account import Account
-from services.otp_worker.domain.factor import Factor, default_name
-from services.otp_worker.domain.moving import TakenOver, admit, free_slots
-from services.otp_worker.domain.totp import seed_of
+from services.otp_worker.domain.account import Account, AccountState
+from services.otp_worker.domain.factor import Factor
+from services.otp_worker.domain.moving import TakenOver, free_slots
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.enrolment import expire_pending
-from services.otp_worker.handlers.locked import Locked, lock
-from services.otp_worker.handlers.seeds import DataKeys, data_keys
+from services.otp_worker.handlers.locked import Locked, lock_several
+from services.otp_worker.handlers.moved_person import NewCode, NewFactor, Wanted, judge_person
+from services.otp_worker.handlers.seeds import DataKeys, data_keys_of
 from services.otp_worker.handlers.trust import end_trusts
+from services.otp_worker.queries.accounts import Key
 from services.otp_worker.queries.moving import (
     ImportedCode,
+    ImportedFactor,
     has_import_permit,
     insert_imported_codes,
-    insert_imported_factor,
+    insert_imported_factors,
     load_taken_over,
 )
 from shared.contracts import events
-from shared.contracts.commands import ImportFactors
+from shared.contracts.commands import ImportedPerson, ImportFactors, ImportFactorsOfMany
 from shared.contracts.envelope import Envelope
-from shared.contracts.moving import MovedCode
-from shared.contracts.replies import ImportedFactors, RefusalCode
-from shared.contracts.types import ChallengeId, Contact, FactorId, FactorState, FactorType
+from shared.contracts.replies import ImportedFactors, ManyImportedFactors, RefusalCode
+from shared.contracts.types import FactorId, FactorState, PermitId
 from shared.ids import new_id
 from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 from shared.secret import Secret
 
-Import = Envelope[ImportFactors]
+Import = Envelope[ImportFactors] | Envelope[ImportFactorsOfMany]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NewFactor:
-    type: FactorType
-    name: str
-    imported_as: str
-    seed: bytes | None = field(default=None, repr=False)
-    contact: Contact | None = None
+@dataclass(slots=True)
+class _Taking:
+    """Rows of all accounts, collected until they are stored."""
+
+    asked: Import
+    uow: UnitOfWork
+    deps: Deps
+    keys: Mapping[Key, DataKeys]
+    changes: Changes = field(default_factory=Changes)
+    factors: list[ImportedFactor] = field(default_factory=list)
+    codes: list[ImportedCode] = field(default_factory=list)
+
+    async def store(self) -> None:
+        """Write everything."""
+        await insert_imported_factors(self.uow.conn, self.asked.tenant_id, self.factors)
+        await insert_imported_codes(self.uow.conn, self.asked.tenant_id, self.codes)
+        await self.changes.store(self.uow)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NewCode:
-    code: MovedCode
-    imported_as: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What was not taken over before, and how much was."""
-
-    factors: Sequence[_NewFactor]
-    codes: Sequence[_NewCode]
-    known: int
-
-
-async def import_factors(asked: Import, uow: UnitOfWork, deps: Deps) -> Outcome:
+async def import_factors(asked: Envelope[ImportFactors], uow: UnitOfWork, deps: Deps) -> Outcome:
     """Take over what is new. What was taken over before, and used or removed since, stays as its owner left it."""
-    if not await has_import_permit(uow.conn, asked.tenant_id, asked.data.permit_id):
+    data = asked.data
+    person = ImportedPerson(account_id=asked.account_id or "", destinations=data.destinations, secrets=data.secrets)
+    imported = await _import(asked, uow, deps, data.permit_id, [person])
+    if imported is None:
         return refuse(RefusalCode.NOT_PERMITTED)
-    locked = await lock(uow, asked.tenant_id, asked.account_id)
-    if locked is None:
-        return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    taken = await load_taken_over(uow.conn, *locked.account.key)
-    wanted = _wanted(asked, deps, locked.account, taken)
-    admission = admit(taken, new_factors=len(wanted.factors), new_codes=len(wanted.codes))
-    factors = wanted.factors if admission.factors else ()
-    codes = wanted.codes if admission.codes else ()
-    if factors or codes:
-        await _take(asked, uow, deps, locked, taken, factors, codes)
-    return Ok(
-        ImportedFactors(factors=len(factors), backup_codes=len(codes), known=wanted.known, refused=admission.refused)
-    )
+    return Ok(imported[0]) if imported[0] is not None else refuse(RefusalCode.ACCOUNT_NOT_FOUND)
 
 
-def _wanted(asked: Import, deps: Deps, account: Account, taken: TakenOver) -> _Wanted:
-    """Raises `BrokenSeal` for what was sealed for another account."""
-    secrets = open_moved(deps.typed, asked.data.secrets, account.tenant_id, account.id)
-    factors: dict[tuple[str, str], _NewFactor] = {}
-    codes: dict[tuple[str, str], _NewCode] = {}
-
-    def mark(kind: str, value: str) -> str:
-        return import_digest(deps.digests, account.tenant_id, account.id, kind, value)
-
-    for moved in secrets.seeds:
-        name = moved.name or default_name(FactorType.TOTP)
-        factors["totp", moved.seed] = _NewFactor(
-            type=FactorType.TOTP, name=name, seed=seed_of(moved.seed), imported_as=mark("totp", moved.seed)
-        )
-    for to in asked.data.destinations:
-        kind, name = to.type.value, to.name or default_name(to.type)
-        factors[kind, to.contact.digest] = _NewFactor(
-            type=to.type, name=name, contact=to.contact, imported_as=mark(kind, to.contact.digest)
-        )
-    for code in secrets.codes:
-        codes["code", code.hash] = _NewCode(code=code, imported_as=mark("code", code.hash))
-
-    def is_new(key: tuple[str, str]) -> bool:
-        return not is_known(deps.digests, taken.digests, account.tenant_id, account.id, *key)
-
-    new_factors = [each for key, each in factors.items() if is_new(key)]
-    new_codes = [each for key, each in codes.items() if is_new(key)]
-    known = len(factors) + len(codes) - len(new_factors) - len(new_codes)
-    return _Wanted(factors=new_factors, codes=new_codes, known=known)
+async def import_factors_of_many(asked: Envelope[ImportFactorsOfMany], uow: UnitOfWork, deps: Deps) -> Outcome:
+    """`import_factors` of each, in one transaction."""
+    imported = await _import(asked, uow, deps, asked.data.permit_id, asked.data.people)
+    if imported is None:
+        return refuse(RefusalCode.NOT_PERMITTED)
+    return Ok(ManyImportedFactors(imported=tuple(imported)))
 
 
-async def _take(
-    asked: Import,
-    uow: UnitOfWork,
-    deps: Deps,
-    locked: Locked,
-    taken: TakenOver,
-    factors: Sequence[_NewFactor],
-    codes: Sequence[_NewCode],
-) -> None:
-    account, changes = locked.account, Changes()
-    keys = await data_keys(uow, deps, account)
+async def _import(
+    asked: Import, uow: UnitOfWork, deps: Deps, permit_id: PermitId, people: Sequence[ImportedPerson]
+) -> list[ImportedFactors | None] | None:
+    """What became of each; None of those that policy does not know. None at all: the operator does not permit it."""
+    if not await has_import_permit(uow.conn, asked.tenant_id, permit_id):
+        return None
+    ids = [each.account_id for each in people]
+    locked = await lock_several(uow, asked.tenant_id, ids)
+    taken = await load_taken_over(uow.conn, asked.tenant_id, ids)
+    wanted = {
+        each.account_id: judge_person(each, deps, locked[each.account_id], taken.get(each.account_id, TakenOver()))
+        for each in people
+        if each.account_id in locked
+    }
+    takers = [each for each in wanted.values() if each.factors or each.codes]
+    if takers:
+        keys = await data_keys_of(uow, deps, [each.locked.account for each in takers])
+        taking = _Taking(asked, uow, deps, keys)
+        for each in takers:
+            await _take(taking, each)
+        await taking.store()
+    return [wanted[each].result if each in wanted else None for each in ids]
+
+
+async def _take(taking: _Taking, wanted: Wanted) -> None:
+    account, changes = wanted.locked.account, taking.changes
     changes.keep(account, account.state)
-    for number, new in enumerate(factors):
-        factor = await _insert(uow, deps, account, keys, new)
-        is_first = not locked.held and number == 0
+    for number, new in enumerate(wanted.factors):
+        factor = _factor(taking, account, new)
+        taking.factors.append(ImportedFactor(account_id=account.id, factor=factor, imported_as=new.imported_as))
+        is_first = not wanted.locked.held and number == 0
         confirmed = events.FactorConfirmed(
             factor_id=factor.id, factor_type=factor.type, is_first=is_first, is_imported=True
         )
-        changes.say([say(asked, account, confirmed)])
-    if factors:
+        changes.say([say(taking.asked, account, confirmed)])
+    if wanted.factors:
         first = account.state.first_enrolled_at or account.now
         changes.keep(account, replace(account.state, first_enrolled_at=first))
-        await expire_pending(asked, uow, changes, account, locked.factors, "factors_imported")
-        await end_trusts(asked, uow, changes, account, "factors_changed")
-    if codes:
-        await _take_codes(asked, uow, deps, changes, account, keys, taken, codes)
-    await changes.store(uow)
+        await _end_what_was_before(taking, wanted.locked)
+    if wanted.codes:
+        _take_codes(taking, wanted)
 
 
-async def _insert(uow: UnitOfWork, deps: Deps, account: Account, keys: DataKeys, new: _NewFactor) -> Factor:
+async def _end_what_was_before(taking: _Taking, locked: Locked) -> None:
+    """What was begun, and whom was trusted, without these factors. Who never was here has neither."""
+    account, changes = locked.account, taking.changes
+    if account.state == AccountState() and not locked.factors:
+        state = changes.accounts[account.key]
+        changes.keep(account, replace(state, factor_epoch=state.factor_epoch + 1))
+        return
+    await expire_pending(taking.asked, taking.uow, changes, account, locked.factors, "factors_imported")
+    await end_trusts(taking.asked, taking.uow, changes, account, "factors_changed")
+
+
+def _factor(taking: _Taking, account: Account, new: NewFactor) -> Factor:
     factor_id = FactorId(new_id())
+    keys = taking.keys[account.key]
     seed = None
     if new.seed is not None:
         place = seed_place(account.tenant_id, account.id, factor_id)
         seed = seal_seed(
-            deps.master_key, Secret(new.seed), tenant_key=keys.tenant, account_key=keys.account, place=place
+            taking.deps.master_key, Secret(new.seed), tenant_key=keys.tenant, account_key=keys.account, place=place
         )
-    factor = Factor(
+    return Factor(
         id=factor_id,
         type=new.type,
         state=FactorState.ACTIVE,
@@ -159,48 +152,34 @@ async def _insert(uow: UnitOfWork, deps: Deps, account: Account, keys: DataKeys,
         seed=seed,
         confirmed_at=account.now,
     )
-    await insert_imported_factor(
-        uow.conn,
-        account.tenant_id,
-        account.id,
-        factor,
-        challenge_id=ChallengeId(new_id()),
-        imported_as=new.imported_as,
-    )
-    return factor
 
 
-async def _take_codes(
-    asked: Import,
-    uow: UnitOfWork,
-    deps: Deps,
-    changes: Changes,
-    account: Account,
-    keys: DataKeys,
-    taken: TakenOver,
-    codes: Sequence[_NewCode],
-) -> None:
+def _take_codes(taking: _Taking, wanted: Wanted) -> None:
     """Their owner has them on paper already: they count as saved."""
+    account, changes = wanted.locked.account, taking.changes
     state = changes.accounts.get(account.key, account.state)
     set_id: UUID = state.backup_set_id or new_id()
-    rows = [
-        _row(deps, account, keys, slot, new) for slot, new in zip(free_slots(taken, len(codes)), codes, strict=True)
-    ]
-    await insert_imported_codes(uow.conn, account.tenant_id, account.id, rows, set_id=set_id, at=account.now)
+    slots = free_slots(wanted.taken, len(wanted.codes))
+    taking.codes += [_code(taking, account, set_id, slot, new) for slot, new in zip(slots, wanted.codes, strict=True)]
     changes.keep(
         account,
         replace(state, backup_set_id=set_id, backup_generated_at=account.now, backup_acknowledged_at=account.now),
     )
-    changes.say([say(asked, account, events.BackupCodesImported(count=len(codes)))])
+    changes.say([say(taking.asked, account, events.BackupCodesImported(count=len(wanted.codes)))])
 
 
-def _row(deps: Deps, account: Account, keys: DataKeys, slot: int, new: _NewCode) -> ImportedCode:
-    code_id = new_id()
+def _code(taking: _Taking, account: Account, set_id: UUID, slot: int, new: NewCode) -> ImportedCode:
+    code_id, keys = new_id(), taking.keys[account.key]
     place = code_place(account.tenant_id, account.id, code_id)
     return ImportedCode(
+        account_id=account.id,
         code_id=code_id,
+        set_id=set_id,
         slot=slot,
-        hash=seal_hash(deps.master_key, new.code.hash, tenant_key=keys.tenant, account_key=keys.account, place=place),
+        hash=seal_hash(
+            taking.deps.master_key, new.code.hash, tenant_key=keys.tenant, account_key=keys.account, place=place
+        ),
         shape=new.code.shape,
         imported_as=new.imported_as,
+        created_at=account.now,
     )

@@ -1,11 +1,13 @@
 """A new TOTP seed under the account's data key, which is made when the first one is needed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.otp_worker.adapters.seeds import make_account_key, make_tenant_key, new_seed, seal_seed, seed_place
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account
-from services.otp_worker.queries.keys import insert_account_key, keep_tenant_key
+from services.otp_worker.queries.accounts import Key
+from services.otp_worker.queries.keys import insert_account_keys, keep_tenant_key
 from shared.contracts.types import FactorId
 from shared.ids import new_id
 from shared.messaging.unit_of_work import UnitOfWork
@@ -46,12 +48,19 @@ async def make_seed(uow: UnitOfWork, deps: Deps, account: Account) -> NewSeed:
 
 async def data_keys(uow: UnitOfWork, deps: Deps, account: Account) -> DataKeys:
     """Those of the account; made where there are none. Once a transaction: the caller holds the account's lock."""
-    tenant_key = account.tenant_key
+    return (await data_keys_of(uow, deps, [account]))[account.key]
+
+
+async def data_keys_of(uow: UnitOfWork, deps: Deps, accounts: Sequence[Account]) -> Mapping[Key, DataKeys]:
+    """`data_keys` of several accounts of one tenant."""
+    tenant_id, tenant_key = accounts[0].tenant_id, accounts[0].tenant_key
     if tenant_key is None:
-        made = make_tenant_key(deps.master_key, account.tenant_id)
-        tenant_key = await keep_tenant_key(uow.conn, account.tenant_id, made)
-    account_key = account.account_key
-    if account_key is None:
-        account_key = make_account_key(deps.master_key, tenant_key, account.tenant_id, account.id)
-        await insert_account_key(uow.conn, account.tenant_id, account.id, account_key)
-    return DataKeys(tenant=tenant_key, account=account_key)
+        tenant_key = await keep_tenant_key(uow.conn, tenant_id, make_tenant_key(deps.master_key, tenant_id))
+    made = {
+        each.id: make_account_key(deps.master_key, tenant_key, tenant_id, each.id)
+        for each in accounts
+        if each.account_key is None
+    }
+    if made:
+        await insert_account_keys(uow.conn, tenant_id, made)
+    return {each.key: DataKeys(tenant=tenant_key, account=each.account_key or made[each.id]) for each in accounts}

@@ -1,5 +1,6 @@
 """Data keys, wrapped."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from shared.db.connection import Connection
@@ -19,13 +20,16 @@ async def keep_tenant_key(conn: Connection, tenant_id: UUID, wrapped: str) -> st
     return kept
 
 
-async def insert_account_key(conn: Connection, tenant_id: UUID, account_id: str, wrapped: bytes) -> None:
-    """Store an account's data key; the caller holds the account's lock and has seen none."""
+async def insert_account_keys(conn: Connection, tenant_id: UUID, wrapped: Mapping[str, bytes]) -> None:
+    """Store data keys by account; the caller holds the accounts' locks and has seen none."""
     await conn.execute(
-        "INSERT INTO otp.account_keys (tenant_id, account_id, wrapped) VALUES ($1, $2, $3)",
+        """
+        INSERT INTO otp.account_keys (tenant_id, account_id, wrapped)
+        SELECT $1, * FROM unnest($2::text[], $3::bytea[])
+        """,
         tenant_id,
-        account_id,
-        wrapped,
+        list(wrapped),
+        list(wrapped.values()),
     )
 
 

@@ -202,6 +202,15 @@ def changed_fields(before: Account | None, after: Account) -> tuple[str, ...]:
     )
 
 
+def says_nothing_new(known: Account | None, change: PutAccount) -> bool:
+    """Whether the account would be after the change as it is; addresses count by their digest."""
+    if known is None:
+        return False
+    after = changed_account(known, change, account_id=known.account_id, is_covered=True, now=known.created_at)
+    is_told = (after.version, after.versions) == (known.version, known.versions)
+    return is_told and not changed_fields(known, after)
+
+
 def _comparable(value: object) -> object:
     return value.digest if isinstance(value, Contact) else value
 

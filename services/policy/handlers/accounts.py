@@ -55,15 +55,16 @@ _READ_AT_MOST = 5_000  # accounts looked at for one page: a rare state must not 
 
 async def put_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps) -> Outcome:
     """Create or change an account. What is older than what we know is answered and ignored."""
-    return await _put(await open_case(message, uow, deps), message.data, told_at=None)
+    return await put(await open_case(message, uow, deps), message.data, told_at=None)
 
 
 async def put_reported_account(message: Envelope[PutAccount], uow: UnitOfWork, deps: Deps) -> Outcome:
     """An event told of it, some time ago: what is from before the account was erased does not bring it back."""
-    return await _put(await open_case(message, uow, deps), message.data, told_at=message.time)
+    return await put(await open_case(message, uow, deps), message.data, told_at=message.time)
 
 
-async def _put(case: Case, change: PutAccount, *, told_at: dt.datetime | None) -> Outcome:
+async def put(case: Case, change: PutAccount, *, told_at: dt.datetime | None) -> Outcome:
+    """One account, under its lock. ``told_at``: when an event spoke of it; None: somebody says it now."""
     before = await case.standing()
     known = before.account if before is not None else None
     erasure = await find_erasure(case.conn, case.tenant_id, case.account_id)
@@ -96,7 +97,7 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is
     enforcement = after.enforcement_at(case.now)
     changed = changed_fields(known, after.account)
     if known is None or changed:
-        case.say(_upserted(known, after, changed, case))
+        case.say(upserted(known, after, changed, case.now))
     if before is None or enforcement != before.enforcement_at(case.now):
         await give_notice(
             case.cause, case.uow, case.deps, [after], case.now, reason="account_changed", is_silent=is_import
@@ -113,7 +114,10 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is
         await put_off_recovery(case, after)
 
 
-def _upserted(known: Account | None, after: Standing, changed: tuple[str, ...], case: Case) -> events.AccountUpserted:
+def upserted(
+    known: Account | None, after: Standing, changed: tuple[str, ...], now: dt.datetime
+) -> events.AccountUpserted:
+    """The event: what a change has made of an account, new where nothing of it was ``known``."""
     account = after.account
     return events.AccountUpserted(
         role=account.role,
@@ -121,7 +125,7 @@ def _upserted(known: Account | None, after: Standing, changed: tuple[str, ...], 
         is_sso=account.is_sso,
         is_new=known is None,
         changed=changed,
-        state=after.enforcement_at(case.now).state,
+        state=after.enforcement_at(now).state,
     )
 
 
@@ -192,5 +196,5 @@ async def record_mailbox_proof(message: Envelope[ProveMailbox], uow: UnitOfWork,
     if is_proved and not before.account.email_verified:
         after = await case.standing()
         assert after is not None
-        case.say(_upserted(before.account, after, ("email_verified",), case))
+        case.say(upserted(before.account, after, ("email_verified",), case.now))
     return Done()

@@ -1,7 +1,7 @@
 """Accounts."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.policy.domain.account import Account
@@ -50,6 +50,39 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
         account.role_changed_at,
         account.created_at,
         dict(account.versions),
+    )
+
+
+async def insert_accounts(conn: Connection, tenant_id: UUID, accounts: Sequence[Account]) -> None:
+    """Store accounts that were never there; under their locks."""
+    emails, phones = [each.email for each in accounts], [each.phone for each in accounts]
+    await conn.execute(
+        """
+        INSERT INTO policy.accounts
+               (tenant_id, account_id, role, email_sealed, email_masked, email_digest, email_verified, phone_sealed,
+                phone_masked, phone_digest, locale, time_zone, is_sso, is_active, version, created_at, versions)
+        SELECT $1, new.*
+          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::text[],
+                      $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::boolean[], $15::bigint[],
+                      $16::timestamptz[], $17::jsonb[]) AS new
+        """,
+        tenant_id,
+        [each.account_id for each in accounts],
+        [each.role.value for each in accounts],
+        [each.sealed if each is not None else None for each in emails],
+        [each.masked if each is not None else None for each in emails],
+        [each.digest if each is not None else None for each in emails],
+        [each.email_verified for each in accounts],
+        [each.sealed if each is not None else None for each in phones],
+        [each.masked if each is not None else None for each in phones],
+        [each.digest if each is not None else None for each in phones],
+        [each.locale for each in accounts],
+        [each.time_zone for each in accounts],
+        [each.is_sso for each in accounts],
+        [each.is_active for each in accounts],
+        [each.version for each in accounts],
+        [each.created_at for each in accounts],
+        [dict(each.versions) for each in accounts],
     )
 
 

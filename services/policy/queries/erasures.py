@@ -1,6 +1,7 @@
 """Accounts that are gone, and all that policy had of them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 from services.policy.domain.erasure import Erasure
@@ -18,6 +19,16 @@ async def find_erasure(conn: Connection, tenant_id: UUID, account_id: str) -> Er
         account_id,
     )
     return Erasure(**dict(row)) if row else None
+
+
+async def erased_ids(conn: Connection, tenant_id: UUID, account_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these ids that belonged to an account which was erased, whoever has them now."""
+    rows = await conn.fetch(
+        "SELECT account_id FROM policy.erasures WHERE tenant_id = $1 AND account_id = ANY ($2::text[])",
+        tenant_id,
+        list(account_ids),
+    )
+    return frozenset(row["account_id"] for row in rows)
 
 
 async def store_erasure(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from shared.contracts.commands.request import Request
 from shared.contracts.envelope import Command
-from shared.contracts.types import Contact, EnforcementState, Role
+from shared.contracts.types import Contact, EnforcementState, Role, Value
 
 _POLICY_REQUESTS = "policy.requests"
 _POLICY_COMMANDS = "policy.commands"
@@ -33,6 +33,25 @@ class PutAccount(Request):
     version: int | None = None
     is_import: bool = False  # the person is not told of a requirement that starts: a code follows, or a reminder
     is_whole: bool = True
+
+
+class ImportedAccount(Value):
+    """One of many: whose, and what would be put if it came alone."""
+
+    account_id: str
+    change: PutAccount
+
+
+class ImportAccounts(Request):
+    """Create or change accounts that come from another system, each once. Answer: `ImportedAccounts`, in their order.
+
+    `request` is of the whole; those of the single changes are not looked at.
+    """
+
+    type = "import_accounts"
+    lane = _POLICY_REQUESTS
+
+    accounts: tuple[ImportedAccount, ...]
 
 
 class EraseAccount(Request):

@@ -15,6 +15,7 @@ from shared.contracts.types import (
     PermitId,
     RecoveryId,
     Sealed,
+    Value,
 )
 
 _OTP_FACTORS = "otp_worker.factors"
@@ -133,6 +134,24 @@ class ImportFactors(Request):
     permit_id: PermitId
     destinations: tuple[MovedDestination, ...] = ()  # proved in the other system
     secrets: Sealed | None = None
+
+
+class ImportedPerson(Value):
+    """One of many: what `ImportFactors` has of one."""
+
+    account_id: str
+    destinations: tuple[MovedDestination, ...] = ()
+    secrets: Sealed | None = None
+
+
+class ImportFactorsOfMany(Request):
+    """`ImportFactors` of several accounts, each once. Answer: `ManyImportedFactors`, in their order."""
+
+    type = "import_factors_of_many"
+    lane = _OTP_FACTORS
+
+    permit_id: PermitId
+    people: tuple[ImportedPerson, ...]
 
 
 class MakeRecoveryCode(Request):

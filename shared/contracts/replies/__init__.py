@@ -36,7 +36,13 @@ from shared.contracts.replies.factors import (
     TrustedDeviceView,
 )
 from shared.contracts.replies.logins import ChallengeView, LoginAnswer, OfferedFactor, TrustedDeviceToken, VerifyAnswer
-from shared.contracts.replies.moving import ExportedPage, ImportedFactors, ImportRefusal
+from shared.contracts.replies.moving import (
+    ExportedPage,
+    ImportedAccounts,
+    ImportedFactors,
+    ImportRefusal,
+    ManyImportedFactors,
+)
 from shared.contracts.replies.policies import PolicyPreview, PolicyView, PreviewDay, PreviewedAccount, PreviewTotals
 from shared.contracts.replies.recoveries import RecoveryView
 from shared.contracts.replies.refusal import Refusal, RefusalCode
@@ -70,8 +76,10 @@ __all__ = [
     "FactorView",
     "GateView",
     "ImportRefusal",
+    "ImportedAccounts",
     "ImportedFactors",
     "LoginAnswer",
+    "ManyImportedFactors",
     "NewWebhookEndpoint",
     "NoticeView",
     "OfferedFactor",

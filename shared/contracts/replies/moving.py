@@ -2,6 +2,7 @@
 
 import enum
 
+from shared.contracts.replies.refusal import RefusalCode
 from shared.contracts.types import Value
 
 
@@ -21,6 +22,18 @@ class ImportedFactors(Value):
     backup_codes: int
     known: int
     refused: tuple[ImportRefusal, ...] = ()
+
+
+class ImportedAccounts(Value):
+    """What became of each account, in the order in which they were given: None, or why it was not taken over."""
+
+    refused: tuple[RefusalCode | None, ...]
+
+
+class ManyImportedFactors(Value):
+    """What became of each person's factors, in the order in which they were given; None: there is no such account."""
+
+    imported: tuple[ImportedFactors | None, ...]
 
 
 class ExportedPage(Value):

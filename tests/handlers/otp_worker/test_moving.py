@@ -14,7 +14,15 @@ from pyrage import decrypt, x25519
 from services.otp_worker.domain.totp import base32, seed_of, step_at
 from services.otp_worker.handlers.export import PAGE
 from shared.contracts import events
-from shared.contracts.commands import ExportAccounts, ImportFactors, ReadSecurity, RegenerateBackupCodes, RevokeFactor
+from shared.contracts.commands import (
+    ExportAccounts,
+    ImportedPerson,
+    ImportFactors,
+    ImportFactorsOfMany,
+    ReadSecurity,
+    RegenerateBackupCodes,
+    RevokeFactor,
+)
 from shared.contracts.moving import MovedCode, MovedSecrets, MovedSeed
 from shared.contracts.types import ChallengeId, FactorType, MovedDestination, PermitId, Purpose
 from shared.crypto.foreign_hashes import ForeignHash, read_hash
@@ -204,6 +212,59 @@ async def test_what_was_sealed_for_another_account_is_not_taken(verifier: Verifi
     answered = await verifier.ask(moved(verifier, await permit(verifier), SEED, of="bob"))
     assert answered.code == "internal_error"
     assert (await verifier.data(ReadSecurity()))["factors"] == []
+
+
+async def test_many_people_come_in_one_message(verifier: Verifier) -> None:
+    """A hundred thousand people, a transaction and an answer each, would take half a day."""
+    permit_id = await permit(verifier)
+    await verifier.account("bob")
+    await verifier.enrol(account_id="bob")
+    await verifier.account("carol")
+    await verifier.data(moved(verifier, permit_id, SHORT_SEED, hashes=HASHES[:1], of="carol"), "carol")
+    people = {
+        ANN: moved(verifier, permit_id, SEED, hashes=HASHES, sms="work-phone"),
+        "bob": moved(verifier, permit_id, SEED, of="bob"),
+        "carol": moved(verifier, permit_id, SHORT_SEED, hashes=HASHES, of="carol"),
+        "dan": moved(verifier, permit_id, SEED, of="dan"),
+    }
+    asked = ImportFactorsOfMany(
+        permit_id=permit_id,
+        people=tuple(
+            ImportedPerson(account_id=whose, destinations=each.destinations, secrets=each.secrets)
+            for whose, each in people.items()
+        ),
+    )
+    done = await verifier.data(asked, None)
+    assert done["imported"] == [
+        {"factors": 2, "backup_codes": 2, "known": 0, "refused": []},
+        {"factors": 0, "backup_codes": 0, "known": 0, "refused": ["enrolled_here"]},
+        {"factors": 0, "backup_codes": 1, "known": 2, "refused": []},
+        None,
+    ]
+    again = await verifier.data(asked, None)
+    assert [each and (each["factors"], each["backup_codes"]) for each in again["imported"]] == [
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        None,
+    ]
+    await verifier.passed((await verifier.challenge()).id, shown(SEED, step_at(await verifier.now())))
+    confirmed = [each for each in await verifier.said(events.FactorConfirmed) if each.data.is_imported]
+    assert [(each.account_id, each.data.is_first) for each in confirmed] == [
+        ("carol", True),
+        (ANN, True),
+        (ANN, False),
+    ]
+    unknown = asked.model_copy(update={"permit_id": PermitId(new_id())})
+    assert (await verifier.ask(unknown, None)).code == "not_permitted"
+
+
+async def test_an_import_ends_what_was_begun_and_trusted_before(verifier: Verifier) -> None:
+    """A factor that a thief began on a password alone must not be finished once the owner's own is here."""
+    begun = await verifier.start()
+    await verifier.data(moved(verifier, await permit(verifier), SEED))
+    [expired] = await verifier.said(events.FactorExpired)
+    assert expired.data.factor_id == begun.factor.id
 
 
 async def test_hashes_rest_sealed(verifier: Verifier) -> None:

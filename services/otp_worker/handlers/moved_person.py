@@ -1,0 +1,92 @@
+"""What an import brings of one account, opened and held against what was taken over before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.otp_worker.adapters.foreign_codes import import_digest, is_known, open_moved
+from services.otp_worker.deps import Deps
+from services.otp_worker.domain.factor import default_name
+from services.otp_worker.domain.moving import Admission, TakenOver, admit
+from services.otp_worker.domain.totp import seed_of
+from services.otp_worker.handlers.locked import Locked
+from shared.contracts.commands import ImportedPerson
+from shared.contracts.moving import MovedCode
+from shared.contracts.replies import ImportedFactors
+from shared.contracts.types import Contact, FactorType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFactor:
+    """A factor that was not taken over before."""
+
+    type: FactorType
+    name: str
+    imported_as: str
+    seed: bytes | None = field(default=None, repr=False)
+    contact: Contact | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCode:
+    """A backup code that was not taken over before."""
+
+    code: MovedCode
+    imported_as: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an account did not take over before, how much it did, and what of the new may come."""
+
+    locked: Locked
+    taken: TakenOver
+    factors: Sequence[NewFactor]
+    codes: Sequence[NewCode]
+    known: int
+    admission: Admission
+
+    @property
+    def result(self) -> ImportedFactors:
+        """What is answered."""
+        return ImportedFactors(
+            factors=len(self.factors), backup_codes=len(self.codes), known=self.known, refused=self.admission.refused
+        )
+
+
+def judge_person(person: ImportedPerson, deps: Deps, locked: Locked, taken: TakenOver) -> Wanted:
+    """What may come, under the account's lock. Raises `BrokenSeal` for what was sealed for another account."""
+    account = locked.account
+    secrets = open_moved(deps.typed, person.secrets, account.tenant_id, account.id)
+    factors: dict[tuple[str, str], NewFactor] = {}
+    codes: dict[tuple[str, str], NewCode] = {}
+
+    def mark(kind: str, value: str) -> str:
+        return import_digest(deps.digests, account.tenant_id, account.id, kind, value)
+
+    for moved in secrets.seeds:
+        name = moved.name or default_name(FactorType.TOTP)
+        factors["totp", moved.seed] = NewFactor(
+            type=FactorType.TOTP, name=name, seed=seed_of(moved.seed), imported_as=mark("totp", moved.seed)
+        )
+    for to in person.destinations:
+        kind, name = to.type.value, to.name or default_name(to.type)
+        factors[kind, to.contact.digest] = NewFactor(
+            type=to.type, name=name, contact=to.contact, imported_as=mark(kind, to.contact.digest)
+        )
+    for code in secrets.codes:
+        codes["code", code.hash] = NewCode(code=code, imported_as=mark("code", code.hash))
+
+    def is_new(key: tuple[str, str]) -> bool:
+        return not is_known(deps.digests, taken.digests, account.tenant_id, account.id, *key)
+
+    new_factors = [each for key, each in factors.items() if is_new(key)]
+    new_codes = [each for key, each in codes.items() if is_new(key)]
+    admission = admit(taken, new_factors=len(new_factors), new_codes=len(new_codes))
+    return Wanted(
+        locked=locked,
+        taken=taken,
+        factors=new_factors if admission.factors else (),
+        codes=new_codes if admission.codes else (),
+        known=len(factors) + len(codes) - len(new_factors) - len(new_codes),
+        admission=admission,
+    )
