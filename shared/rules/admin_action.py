@@ -1,11 +1,12 @@
 """May an admin do this to an account? Asked by every service that does what an admin says, answered by one rule.
 
 An admin's call is as strong as the key of the helpdesk's backend that sends it, unless the tenant asks for more: with
-`admin_proof: required` each call carries the admin's own fresh step-up, and an admin's second factor is taken over only
-with the word of a second admin. NIST SP 800-63B-4, 4.2.2: whoever can help somebody back in can let somebody in.
+`admin_proof: required` each call carries the admin's own fresh step-up, and an admin's account is opened only with the
+word of a second admin. NIST SP 800-63B-4, 4.2.2: whoever can help somebody back in can let somebody in.
 """
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.contracts.replies import RefusalCode
@@ -14,6 +15,11 @@ from shared.contracts.types import Acting, Method, Purpose, Role
 
 STEP_UP_LIFETIME = dt.timedelta(minutes=10)
 """So long a verified challenge serves, for as many calls as are made in it."""
+
+LOOKS = frozenset({"name", "logo_url", "colour", "languages"})
+"""What a tenant may change about itself without an admin's proof. Whatever is not named here takes one: it says who is
+believed, where people are sent, what reaches them.
+"""
 
 _PROVING = frozenset({Method.TOTP, Method.SMS, Method.EMAIL, Method.WEBAUTHN, Method.BACKUP_CODE, Method.RECOVERY_KEY})
 """What is the admin's own. A recovery code is not: another admin made it, and would act in two names with it."""
@@ -26,7 +32,7 @@ class StepUp:
     purpose: Purpose
     verified_by: str  # a `Method`, or ``mailbox``
     verified_at: dt.datetime
-    is_of_this_epoch: bool  # no factor came or went since
+    is_of_this_epoch: bool  # no factor came or went since, and the code that passed it is not void
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,11 @@ def may_act(acting: Acting | None, facts: ActionFacts, now: dt.datetime, *, open
         return None
     reason = _no_approver(acting, facts, now, is_required=is_required)
     return MayNotAct(RefusalCode.APPROVER_REQUIRED, reason) if reason is not None else None
+
+
+def is_trust_changed(changed: Iterable[str]) -> bool:
+    """Whether more than its looks changes, where fields of a tenant's settings change."""
+    return not LOOKS.issuperset(changed)
 
 
 def is_fresh_step_up(step_up: StepUp | None, now: dt.datetime) -> bool:

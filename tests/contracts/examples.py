@@ -56,6 +56,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "acting": {"actor": "admin-1", "proof": _CHALLENGE, "approver": "admin-2", "approver_proof": _CHALLENGE},
         "active": True,
         "advance_seconds": 86_400,
+        "approver": "admin-2",
         "attempts_left": 3,
         "backup_code": _SEALED,
         "challenge_id": _CHALLENGE,

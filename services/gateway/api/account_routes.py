@@ -2,8 +2,8 @@
 
 from services.gateway.api import accounts, answers, bodies, enforcement, personal_data, policy_bodies, recoveries
 from services.gateway.api.auth import KeyScope, May
-from services.gateway.api.refusals import BY_ADMIN, NO_ACCOUNT
-from services.gateway.api.route import Route
+from services.gateway.api.refusals import BY_ADMIN, BY_TWO_ADMINS, NO_ACCOUNT
+from services.gateway.api.route import ProvenBy, Route
 from services.gateway.problems import HttpCode
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
@@ -69,7 +69,8 @@ ACCOUNT_ROUTES = (
         body=bodies.UnlockBody,
         answer=replies.AccountView,
         is_idempotent=True,
-        refusals=(*NO_ACCOUNT, *BY_ADMIN, RefusalCode.NOT_LOCKED_OUT),
+        proven_by=ProvenBy.TWO,
+        refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS, RefusalCode.NOT_LOCKED_OUT),
     ),
     Route(
         method="GET",
@@ -89,7 +90,8 @@ ACCOUNT_ROUTES = (
         summary="Require or exempt one account, or extend its deadline",
         body=policy_bodies.EnforcementBody,
         answer=replies.AccountView,
-        refusals=(*NO_ACCOUNT, *BY_ADMIN, RefusalCode.UNTIL_OUT_OF_RANGE),
+        proven_by=ProvenBy.TWO,
+        refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS, RefusalCode.UNTIL_OUT_OF_RANGE),
     ),
     Route(
         method="DELETE",
@@ -99,7 +101,8 @@ ACCOUNT_ROUTES = (
         summary="Back to what the policy says",
         query=policy_bodies.EnforcementQuery,
         answer=replies.AccountView,
-        refusals=(*NO_ACCOUNT, *BY_ADMIN),
+        proven_by=ProvenBy.TWO,
+        refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS),
     ),
     Route(
         method="GET",
@@ -162,6 +165,7 @@ RECOVERY_ROUTES = (
         body=bodies.DenyRecoveryBody,
         answer=replies.RecoveryView,
         is_idempotent=True,
+        proven_by=ProvenBy.ACTOR,
         refusals=(*BY_ADMIN, RefusalCode.RECOVERY_NOT_FOUND, RefusalCode.RECOVERY_OVER),
     ),
 )

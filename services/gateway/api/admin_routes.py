@@ -3,7 +3,7 @@
 from services.gateway.api import admin_actions, admin_bodies
 from services.gateway.api.auth import KeyScope
 from services.gateway.api.refusals import BY_TWO_ADMINS, NO_ACCOUNT
-from services.gateway.api.route import Route
+from services.gateway.api.route import ProvenBy, Route
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
 
@@ -19,6 +19,7 @@ ADMIN_ROUTES = (
         body=admin_bodies.ResetBody,
         answer=replies.ResetAnswer,
         is_idempotent=True,
+        proven_by=ProvenBy.TWO,
         refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS),
     ),
     Route(
@@ -31,6 +32,7 @@ ADMIN_ROUTES = (
         answer=replies.RecoveryCodeAnswer,
         status=201,
         is_idempotent=True,
+        proven_by=ProvenBy.TWO,
         refusals=(*NO_ACCOUNT, *BY_TWO_ADMINS, RefusalCode.ACCOUNT_INACTIVE, RefusalCode.NO_FACTORS),
     ),
 )

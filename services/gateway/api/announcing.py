@@ -29,13 +29,13 @@ async def announce(call: Call[Any, Any]) -> AsyncIterator[UnitOfWork]:
     call.deps.relay.hand_over(rows)
 
 
-async def event_of(call: Call[Any, Any], uow: UnitOfWork, data: Event) -> Envelope[Event]:
-    """A fact that the gateway itself made true."""
+async def event_of(call: Call[Any, Any], uow: UnitOfWork, data: Event, *, admin: str | None = None) -> Envelope[Event]:
+    """A fact that the gateway itself made true. ``admin``: the account id of who acts through the key."""
     return begin(
         data,
         tenant_id=call.tenant_id,
         account_id=None,
-        actor=call.caller.actor,
+        actor=f"admin:{admin}" if admin else call.caller.actor,
         source=SOURCE,
         at=await tenant_now(uow.conn, call.tenant_id),
         correlation_id=call.correlation_id,

@@ -1,13 +1,15 @@
 """A tenant's API keys. Two and more may be good at the same time, so that one can be replaced without a gap."""
 
+import datetime as dt
 from uuid import UUID
 
+from services.gateway.api.acting import may_not_act_at_large
 from services.gateway.api.announcing import announce, event_of, once
 from services.gateway.api.answers import ApiKey, NewApiKey
 from services.gateway.api.bodies import ApiKeyBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page
-from services.gateway.problems import HttpCode, Problem
+from services.gateway.problems import HttpCode, Problem, invalid
 from services.gateway.queries.api_keys import KeyRow, insert_key, list_keys, revoke_key
 from shared.contracts.events import ApiKeyCreated, ApiKeyRevoked
 from shared.crypto.api_keys import api_key_digest, api_key_hint, new_api_key
@@ -25,17 +27,32 @@ async def list_all(call: Call[Nothing, Nothing]) -> Outcome:
 
 
 async def create(call: Call[ApiKeyBody, Nothing]) -> Outcome:
-    """Make a key, shown this once. It gets no scope that the calling key lacks: no key makes itself a stronger one."""
-    lacking = [scope for scope in call.body.scopes if not call.caller.may(scope)]
+    """Make a key, shown this once. It gets no scope that the calling key lacks: no key makes itself a stronger one.
+
+    Nor does it live longer than a calling key that expires, unless an admin with a proof stands behind it.
+    """
+    body = call.body
+    lacking = [scope for scope in body.scopes if not call.caller.may(scope)]
     if lacking:
         return Problem(code=HttpCode.FORBIDDEN_SCOPE, detail="The calling key lacks a scope that the new one asks for.")
 
     async def decide(uow: UnitOfWork) -> Outcome:
+        acting = body.acting()
+        if (problem := await may_not_act_at_large(call, uow, acting)) is not None:
+            return problem
+        is_vouched_for = acting is not None and acting.proof is not None
+        if not is_vouched_for and outlives(body.expires_at, call.caller.expires_at):
+            return invalid("/expires_at", "outlives_key", "Not later than the calling key, or with an `actor_proof`.")
         if len(await list_keys(uow.conn, call.tenant_id)) >= MAX_KEYS:
             return Problem(code=HttpCode.TOO_MANY_KEYS)
         return await _made(call, uow)
 
     return await once(call, decide)
+
+
+def outlives(new: dt.datetime | None, calling: dt.datetime | None) -> bool:
+    """Whether a key would be good when the one that makes it is not any more; None: it never expires."""
+    return calling is not None and (new is None or calling < new)
 
 
 async def _made(call: Call[ApiKeyBody, Nothing], uow: UnitOfWork) -> Outcome:
@@ -58,7 +75,8 @@ async def _made(call: Call[ApiKeyBody, Nothing], uow: UnitOfWork) -> Outcome:
         ),
         expires_at=call.body.expires_at,
     )
-    uow.publish(await event_of(call, uow, ApiKeyCreated(key_id=str(key_id), scopes=scopes)))
+    made = ApiKeyCreated(key_id=str(key_id), scopes=scopes)
+    uow.publish(await event_of(call, uow, made, admin=call.body.actor))
     return Said(NewApiKey(**_shown(row).model_dump(), key=key.reveal()).model_dump(mode="json"))
 
 

@@ -77,6 +77,7 @@ class Caller:
     key_id: UUID
     scopes: frozenset[str]
     is_sandbox: bool
+    expires_at: dt.datetime | None = None  # system time
 
     @property
     def actor(self) -> str:
@@ -134,7 +135,13 @@ def judge_key(found: FoundKey, now: dt.datetime) -> Caller | Problem:
         return Problem(code=HttpCode.KEY_EXPIRED)
     if found.is_suspended:
         return Problem(code=HttpCode.TENANT_SUSPENDED)
-    return Caller(tenant_id=found.tenant_id, key_id=found.key_id, scopes=found.scopes, is_sandbox=found.is_sandbox)
+    return Caller(
+        tenant_id=found.tenant_id,
+        key_id=found.key_id,
+        scopes=found.scopes,
+        is_sandbox=found.is_sandbox,
+        expires_at=found.expires_at,
+    )
 
 
 def forbids(allowed: Allowed, caller: Caller) -> Problem | None:

@@ -12,6 +12,7 @@ from services.gateway.api.fields import (
     Attempt,
     Body,
     ByProvenAdmin,
+    ByProvenAdmins,
     ContextBody,
     Instant,
     Line,
@@ -35,7 +36,9 @@ class Empty(Body):
 
 
 class TenantBody(TenantSettings, ByProvenAdmin):
-    """The whole of a tenant's settings. To ask admins for no proof any more takes the proof of an `actor`."""
+    """The whole of a tenant's settings. Where admins prove themselves, a change of more than `name`, `logo_url`,
+    `colour` and `languages` takes the proof of an `actor`.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "Acme Helpdesk", "colour": "#1f4e79", "languages": ["en", "de"]}]}
@@ -181,7 +184,7 @@ class DenyRecoveryBody(ByProvenAdmin):
     reason: Reason
 
 
-class UnlockBody(ByProvenAdmin):
+class UnlockBody(ByProvenAdmins):
     """For how long, and why."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"hours": 24, "reason": "On the phone, new device"}]})
@@ -243,8 +246,8 @@ class MessagesQuery(Page):
     account_id: AccountId | None = None
 
 
-class ApiKeyBody(Body):
-    """A key to make; it gets no scope that the calling key lacks."""
+class ApiKeyBody(ByProvenAdmin):
+    """A key to make; it gets no scope that the calling key lacks, and ends with it unless `actor_proof` is given."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Backend", "scopes": ["logins"]}]})
 

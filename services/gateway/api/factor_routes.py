@@ -3,7 +3,7 @@
 from services.gateway.api import admin_bodies, answers, bodies, factors
 from services.gateway.api.auth import KeyScope
 from services.gateway.api.refusals import BY_TWO_ADMINS, NO_ACCOUNT, NOT_ANSWERABLE, NOT_SENT, WRONG_CODE
-from services.gateway.api.route import Route
+from services.gateway.api.route import ProvenBy, Route
 from services.gateway.problems import HttpCode
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
@@ -22,6 +22,7 @@ FACTOR_ROUTES = (
         answer=answers.Enrolment,
         status=201,
         is_idempotent=True,
+        proven_by=ProvenBy.TWO,  # with an `actor`
         refusals=(
             *NO_ACCOUNT,
             *BY_TWO_ADMINS,

@@ -9,7 +9,18 @@ import zoneinfo
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from shared.contracts import types
 from shared.contracts.types import FirstFactorMethod, Purpose
@@ -107,25 +118,59 @@ class Page(Body):
     cursor: Cursor | None = None
 
 
+def _after_its_person(proof: UUID | None, info: ValidationInfo) -> UUID | None:
+    """A proof of nobody would be dropped in silence, and look as if it had counted."""
+    person = (info.field_name or "").removesuffix("_proof")
+    if proof is not None and person in info.data and info.data[person] is None:
+        raise PydanticCustomError("proof_of_nobody", "A proof goes with whose it is")
+    return proof
+
+
+Proof = Annotated[UUID | None, AfterValidator(_after_its_person)]
+"""A challenge of the person whose field stands before it, without ``_proof``: purpose `step_up`, verified within ten
+minutes.
+"""
+
+
 class ByProvenAdmin(Body):
     """`actor` is the account id of the admin who acts; the audit log names it. `actor_proof`: a challenge of the actor,
     purpose `step_up`, verified within ten minutes.
     """
 
     actor: types.AccountId | None = None
-    actor_proof: UUID | None = None
-
-    @model_validator(mode="after")
-    def _somebodys_proof(self) -> Self:
-        if self.actor_proof is not None and self.actor is None:
-            raise ValueError("`actor_proof` is the proof of an `actor`")
-        return self
+    actor_proof: Proof = None
 
     def acting(self) -> types.Acting | None:
         """As commands carry it."""
         if self.actor is None:
             return None
         return types.Acting(actor=self.actor, proof=types.ChallengeId(self.actor_proof) if self.actor_proof else None)
+
+
+class ByProvenAdminAlone(ByProvenAdmin):
+    """Nothing but who acts; it may be left out."""
+
+
+class ByProvenAdmins(ByProvenAdmin):
+    """An `actor`, and an `approver` where the action opens an admin's account: a second admin, proven likewise."""
+
+    approver: types.AccountId | None = None
+    approver_proof: Proof = None
+
+    @field_validator("approver")
+    @classmethod
+    def _of_somebodys_action(cls, approver: types.AccountId | None, info: ValidationInfo) -> types.AccountId | None:
+        if approver is not None and "actor" in info.data and info.data["actor"] is None:
+            raise PydanticCustomError("approver_of_nobody", "An approver goes with an `actor`")
+        return approver
+
+    def acting(self) -> types.Acting | None:
+        """As commands carry it."""
+        acting = super().acting()
+        if acting is None:
+            return None
+        proof = types.ChallengeId(self.approver_proof) if self.approver_proof else None
+        return acting.model_copy(update={"approver": self.approver, "approver_proof": proof})
 
 
 class Attempt(Body):

@@ -16,7 +16,7 @@ from services.gateway.api.auth import May
 from services.gateway.api.examples import example
 from services.gateway.api.page import Page
 from services.gateway.api.parsing import JSON
-from services.gateway.api.route import ID_PARTS, Route
+from services.gateway.api.route import ID_PARTS, ProvenBy, Route
 from services.gateway.problems import CONTENT_TYPE, KINDS, Code, HttpCode, Problem
 from services.gateway.settings import GatewaySettings
 from shared.contracts.replies import RefusalCode
@@ -102,6 +102,8 @@ def _operation(route: Route, names: dict[type[BaseModel], Json], schemas: Json) 
     }
     if not isinstance(route.allows, May):
         operation["x-scopes"] = [scope.value for scope in route.allows]
+    if route.proven_by is not ProvenBy.NOBODY:
+        operation["x-admin-proof"] = route.proven_by.value
     if (body := _body(route)) is not None:
         codes += WITH_BODY
         is_required = any(field.is_required() for field in body.model_fields.values())

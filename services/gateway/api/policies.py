@@ -12,7 +12,9 @@ async def get(call: Call[Nothing, Nothing]) -> Outcome:
 
 async def preview(call: Call[PreviewBody, Nothing]) -> Outcome:
     """Nothing is saved, and nobody is told. The rule is the one that decides after saving."""
-    return await call.ask(PreviewPolicy(policy=call.body.policy.policy(), is_immediate=call.body.immediately))
+    body = call.body
+    command = PreviewPolicy(policy=body.policy.policy(), acting=body.acting(), is_immediate=body.immediately)
+    return await call.ask(command, actor=body.actor)
 
 
 async def put(call: Call[PolicyBody, Nothing]) -> Outcome:

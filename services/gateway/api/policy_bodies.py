@@ -1,14 +1,13 @@
 """What the API takes about who must have a second factor: the policy, and what holds for one account alone."""
 
 from typing import Annotated, Self, TypeVar
-from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.gateway.api.fields import Body, ByProvenAdmin, Instant, Reason, Word
+from services.gateway.api.fields import ByProvenAdmin, ByProvenAdmins, Instant, Reason, Word
 from shared.contracts.policy import Policy, Requirement
-from shared.contracts.types import AccountId, Acting, ChallengeId, FactorType
+from shared.contracts.types import FactorType
 
 W = TypeVar("W")
 
@@ -19,7 +18,7 @@ def _each_once(words: tuple[W, ...]) -> tuple[W, ...]:
     return words
 
 
-class EnforcementBody(ByProvenAdmin):
+class EnforcementBody(ByProvenAdmins):
     """What holds for this account alone: `required` of it, exempt, or with more time than the policy gives.
 
     An omitted member stays as it is; `null` ends an exemption or an extension, with a day's notice.
@@ -45,7 +44,7 @@ class EnforcementBody(ByProvenAdmin):
         return tuple(name for name in ("required", "exempt_until", "extended_until") if name in self.model_fields_set)
 
 
-class EnforcementQuery(ByProvenAdmin):
+class EnforcementQuery(ByProvenAdmins):
     """Why only the policy holds again."""
 
     reason: Reason
@@ -78,7 +77,7 @@ class PolicyFields(Policy):
         return Policy.model_validate(self.model_dump(include=set(Policy.model_fields)))
 
 
-class PolicyBody(PolicyFields):
+class PolicyBody(PolicyFields, ByProvenAdmin):
     """The whole policy.
 
     `immediately`: a deadline that comes nearer leaves nobody the 24 hours that it else does. `force`: save it though no
@@ -89,19 +88,11 @@ class PolicyBody(PolicyFields):
         json_schema_extra={"examples": [{"required": {"scope": "roles", "roles": ["agent", "admin"]}, "grace_days": 7}]}
     )
 
-    actor: AccountId | None = None
-    actor_proof: UUID | None = None
     immediately: bool = False
     force: bool = False
 
-    def acting(self) -> Acting | None:
-        """As commands carry it."""
-        if self.actor is None:
-            return None
-        return Acting(actor=self.actor, proof=ChallengeId(self.actor_proof) if self.actor_proof else None)
 
-
-class PreviewBody(Body):
+class PreviewBody(ByProvenAdmin):
     """A policy that may be saved later; `immediately` as there."""
 
     model_config = ConfigDict(

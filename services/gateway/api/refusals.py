@@ -3,7 +3,8 @@
 from shared.contracts.replies import RefusalCode
 
 NO_ACCOUNT = (RefusalCode.ACCOUNT_NOT_FOUND,)
-BY_ADMIN = (RefusalCode.ACTOR_NOT_AN_ADMIN, RefusalCode.ACTOR_PROOF_REQUIRED, RefusalCode.NOT_ON_ONESELF)
+AT_LARGE = (RefusalCode.ACTOR_NOT_AN_ADMIN, RefusalCode.ACTOR_PROOF_REQUIRED)  # of an admin, on no account
+BY_ADMIN = (*AT_LARGE, RefusalCode.NOT_ON_ONESELF)
 BY_TWO_ADMINS = (*BY_ADMIN, RefusalCode.APPROVER_REQUIRED)
 NOT_ANSWERABLE = (
     RefusalCode.CHALLENGE_NOT_OPEN,

@@ -2,7 +2,8 @@
 
 from services.gateway.api import bodies, reports
 from services.gateway.api.auth import KeyScope
-from services.gateway.api.route import Route
+from services.gateway.api.refusals import AT_LARGE
+from services.gateway.api.route import ProvenBy, Route
 from services.gateway.downloads import CSV
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
@@ -20,13 +21,13 @@ REPORT_ROUTES = (
         answer=replies.ReportView,
         status=202,
         is_idempotent=True,
+        proven_by=ProvenBy.ACTOR,
         refusals=(
             RefusalCode.ACCOUNT_NOT_FOUND,
             RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.NO_MAILBOX,
             RefusalCode.NOT_AN_ADMIN,
-            RefusalCode.ACTOR_NOT_AN_ADMIN,
-            RefusalCode.ACTOR_PROOF_REQUIRED,
+            *AT_LARGE,
             RefusalCode.TOO_MANY_REPORTS,
         ),
     ),

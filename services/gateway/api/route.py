@@ -1,6 +1,7 @@
 """One row of the API, and how a request goes through it: who calls, may they, what do they ask, what is said."""
 
 import datetime as dt
+import enum
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,6 +40,14 @@ ID_PARTS: Mapping[str, Code] = MappingProxyType(
 """Parts of paths that are UUIDs: another text names nothing, so it is not found."""
 
 
+class ProvenBy(enum.Enum):
+    """Whose fresh step-up a call takes where the tenant has `admin_proof: required`."""
+
+    NOBODY = "nobody"
+    ACTOR = "actor"
+    TWO = "actor, and approver where it opens an admin's account"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One call: the source of routing, of authorisation and of the OpenAPI document."""
@@ -59,6 +68,7 @@ class Route:
     accepts: tuple[str, ...] = (JSON,)
     budget: dt.timedelta | None = None  # where the usual 2.5 seconds are not enough
     cache_control: str | None = None  # of a good answer; what is not said must not be stored
+    proven_by: ProvenBy = ProvenBy.NOBODY  # whoever decides the call looks at it
     refusals: tuple[Code, ...] = ()
 
     @property

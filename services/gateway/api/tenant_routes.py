@@ -15,7 +15,8 @@ from services.gateway.api import (
     tenants,
 )
 from services.gateway.api.auth import KeyScope, May
-from services.gateway.api.route import Route
+from services.gateway.api.refusals import AT_LARGE
+from services.gateway.api.route import ProvenBy, Route
 from services.gateway.downloads import CSV
 from services.gateway.exports import JSON_LINES
 from services.gateway.problems import HttpCode
@@ -41,7 +42,8 @@ TENANT_ROUTES = (
         summary="Replace the tenant's name and settings",
         body=bodies.TenantBody,
         answer=answers.Tenant,
-        refusals=(RefusalCode.ACTOR_NOT_AN_ADMIN, RefusalCode.ACTOR_PROOF_REQUIRED),
+        proven_by=ProvenBy.ACTOR,
+        refusals=AT_LARGE,
     ),
     Route(
         method="GET",
@@ -59,11 +61,8 @@ TENANT_ROUTES = (
         summary="Replace the policy",
         body=policy_bodies.PolicyBody,
         answer=replies.PolicyView,
-        refusals=(
-            RefusalCode.ACTOR_NOT_AN_ADMIN,
-            RefusalCode.ACTOR_PROOF_REQUIRED,
-            RefusalCode.WOULD_LOCK_OUT_ADMINS,
-        ),
+        proven_by=ProvenBy.ACTOR,
+        refusals=(*AT_LARGE, RefusalCode.WOULD_LOCK_OUT_ADMINS),
     ),
     Route(
         method="POST",
@@ -74,6 +73,8 @@ TENANT_ROUTES = (
         body=policy_bodies.PreviewBody,
         answer=replies.PolicyPreview,
         budget=_PREVIEW_BUDGET,
+        proven_by=ProvenBy.ACTOR,
+        refusals=AT_LARGE,
     ),
     Route(
         method="POST",
@@ -164,7 +165,8 @@ TENANT_ROUTES = (
         answer=answers.NewApiKey,
         status=201,
         is_idempotent=True,
-        refusals=(HttpCode.TOO_MANY_KEYS,),
+        proven_by=ProvenBy.ACTOR,
+        refusals=(*AT_LARGE, HttpCode.TOO_MANY_KEYS),
     ),
     Route(
         method="DELETE",

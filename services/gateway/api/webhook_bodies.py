@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from services.gateway.api.fields import Body, Page, Url
+from services.gateway.api.fields import ByProvenAdmin, Page, Url
 from shared.contracts.codec import EVENTS
 from shared.contracts.types import WebhookState
 
@@ -24,7 +24,7 @@ EventFilters = Annotated[tuple[EventFilter, ...], Field(min_length=1, max_length
 Description = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{0,200}$")]
 
 
-class WebhookEndpointBody(Body):
+class WebhookEndpointBody(ByProvenAdmin):
     """Where events go, and which: types, `noun.*` or `*`."""
 
     model_config = ConfigDict(
@@ -44,7 +44,7 @@ class WebhookEndpointBody(Body):
     events: EventFilters = ("*",)
 
 
-class WebhookChangeBody(Body):
+class WebhookChangeBody(ByProvenAdmin):
     """What is to be another. `enabled`: on again, after it was disabled, or off."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": True}]})

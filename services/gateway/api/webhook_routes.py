@@ -1,8 +1,9 @@
 """The calls about webhooks."""
 
-from services.gateway.api import answers, bodies, webhook_bodies, webhooks
+from services.gateway.api import answers, bodies, fields, webhook_bodies, webhooks
 from services.gateway.api.auth import KeyScope
-from services.gateway.api.route import Route
+from services.gateway.api.refusals import AT_LARGE
+from services.gateway.api.route import ProvenBy, Route
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
 
@@ -22,7 +23,8 @@ WEBHOOK_ROUTES = (
         answer=replies.NewWebhookEndpoint,
         status=201,
         is_idempotent=True,
-        refusals=(RefusalCode.WEBHOOK_URL_REFUSED, RefusalCode.TOO_MANY_WEBHOOK_ENDPOINTS),
+        proven_by=ProvenBy.ACTOR,
+        refusals=(*AT_LARGE, RefusalCode.WEBHOOK_URL_REFUSED, RefusalCode.TOO_MANY_WEBHOOK_ENDPOINTS),
     ),
     Route(
         method="GET",
@@ -49,7 +51,8 @@ WEBHOOK_ROUTES = (
         summary="Change a webhook endpoint, or enable it again",
         body=webhook_bodies.WebhookChangeBody,
         answer=replies.WebhookEndpointView,
-        refusals=(*_NO_ENDPOINT, RefusalCode.WEBHOOK_URL_REFUSED),
+        proven_by=ProvenBy.ACTOR,
+        refusals=(*AT_LARGE, *_NO_ENDPOINT, RefusalCode.WEBHOOK_URL_REFUSED),
     ),
     Route(
         method="DELETE",
@@ -57,8 +60,10 @@ WEBHOOK_ROUTES = (
         allows=_ALLOWS,
         handler=webhooks.delete,
         summary="Delete a webhook endpoint",
+        query=fields.ByProvenAdminAlone,
         answer=replies.DeletedWebhookEndpoint,
-        refusals=_NO_ENDPOINT,
+        proven_by=ProvenBy.ACTOR,
+        refusals=(*AT_LARGE, *_NO_ENDPOINT),
     ),
     Route(
         method="POST",
@@ -78,10 +83,11 @@ WEBHOOK_ROUTES = (
         allows=_ALLOWS,
         handler=webhooks.rotate_secret,
         summary="Give a webhook endpoint a new secret",
-        body=bodies.Empty,
+        body=fields.ByProvenAdminAlone,
         answer=replies.NewWebhookEndpoint,
         is_idempotent=True,
-        refusals=_NO_ENDPOINT,
+        proven_by=ProvenBy.ACTOR,
+        refusals=(*AT_LARGE, *_NO_ENDPOINT),
     ),
     Route(
         method="GET",

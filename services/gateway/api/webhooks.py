@@ -7,6 +7,7 @@ from services.gateway.api.auth import KeyScope
 from services.gateway.api.bodies import Empty
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page, position_of
+from services.gateway.api.fields import ByProvenAdminAlone
 from services.gateway.api.webhook_bodies import WebhookChangeBody, WebhookDeliveriesQuery, WebhookEndpointBody
 from services.gateway.problems import HttpCode, Problem, invalid
 from shared.contracts.commands import (
@@ -40,7 +41,9 @@ async def create(call: Call[WebhookEndpointBody, Nothing]) -> Outcome:
             url=call.seal_webhook_url(endpoint_id, call.body.url),
             description=call.body.description,
             events=call.body.events,
-        )
+            acting=call.body.acting(),
+        ),
+        actor=call.body.actor,
     )
 
 
@@ -70,13 +73,16 @@ async def change(call: Call[WebhookChangeBody, Nothing]) -> Outcome:
             description=call.body.description,
             events=call.body.events,
             enabled=call.body.enabled,
-        )
+            acting=call.body.acting(),
+        ),
+        actor=call.body.actor,
     )
 
 
-async def delete(call: Call[Nothing, Nothing]) -> Outcome:
+async def delete(call: Call[Nothing, ByProvenAdminAlone]) -> Outcome:
     """Forget an endpoint and its secret. What waits for it is not sent."""
-    return await call.ask(DeleteWebhookEndpoint(endpoint_id=_endpoint(call)))
+    command = DeleteWebhookEndpoint(endpoint_id=_endpoint(call), acting=call.query.acting())
+    return await call.ask(command, actor=call.query.actor)
 
 
 async def test(call: Call[Empty, Nothing]) -> Outcome:
@@ -84,9 +90,10 @@ async def test(call: Call[Empty, Nothing]) -> Outcome:
     return await call.ask(TryWebhookEndpoint(endpoint_id=_endpoint(call)))
 
 
-async def rotate_secret(call: Call[Empty, Nothing]) -> Outcome:
+async def rotate_secret(call: Call[ByProvenAdminAlone, Nothing]) -> Outcome:
     """A new `secret`, shown this once. For 24 hours every delivery carries a signature of each of the two."""
-    return await call.ask(RotateWebhookSecret(endpoint_id=_endpoint(call)))
+    command = RotateWebhookSecret(endpoint_id=_endpoint(call), acting=call.body.acting())
+    return await call.ask(command, actor=call.body.actor)
 
 
 async def deliveries(call: Call[Nothing, WebhookDeliveriesQuery]) -> Outcome:

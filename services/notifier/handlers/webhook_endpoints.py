@@ -5,6 +5,7 @@ from services.notifier.adapters.webhook_http import is_acceptable
 from services.notifier.adapters.webhook_signing import new_webhook_secret
 from services.notifier.deps import Deps
 from services.notifier.domain.webhook import MAX_ENDPOINTS
+from services.notifier.handlers.acting import may_not_act_at_large
 from services.notifier.queries import webhook_deliveries, webhook_endpoints
 from services.notifier.queries.tenants import find_tenant, tenant_now
 from services.notifier.queries.webhook_endpoints import EndpointRow
@@ -34,6 +35,8 @@ from shared.secret import Secret
 async def create_endpoint(request: Envelope[CreateWebhookEndpoint], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A new endpoint with a secret of its own, shown in this answer only."""
     asked, tenant_id = request.data, request.tenant_id
+    if (refused := await may_not_act_at_large(uow, request, asked.acting)) is not None:
+        return refused
     if not await _may_have(asked.url, asked.endpoint_id, uow, request, deps):
         return refuse(RefusalCode.WEBHOOK_URL_REFUSED)
     await webhook_endpoints.lock_endpoints(uow.conn, tenant_id)
@@ -68,6 +71,8 @@ async def read_endpoints(request: Envelope[ReadWebhookEndpoints], uow: UnitOfWor
 async def change_endpoint(request: Envelope[ChangeWebhookEndpoint], uow: UnitOfWork, deps: Deps) -> Outcome:
     """Another address, filter or description; off, or on again."""
     asked, tenant_id = request.data, request.tenant_id
+    if (refused := await may_not_act_at_large(uow, request, asked.acting)) is not None:
+        return refused
     if asked.url is not None and not await _may_have(asked.url, asked.endpoint_id, uow, request, deps):
         return refuse(RefusalCode.WEBHOOK_URL_REFUSED)
     row = await webhook_endpoints.change_endpoint(
@@ -107,6 +112,8 @@ async def _switched(asked: ChangeWebhookEndpoint, uow: UnitOfWork, request: Enve
 async def delete_endpoint(request: Envelope[DeleteWebhookEndpoint], uow: UnitOfWork, _deps: Deps) -> Outcome:
     """Forget an endpoint and its secret."""
     endpoint_id, tenant_id = request.data.endpoint_id, request.tenant_id
+    if (refused := await may_not_act_at_large(uow, request, request.data.acting)) is not None:
+        return refused
     if not await webhook_endpoints.delete_endpoint(uow.conn, tenant_id, endpoint_id):
         return refuse(RefusalCode.WEBHOOK_ENDPOINT_NOT_FOUND)
     await webhook_deliveries.end_waiting(uow.conn, tenant_id, endpoint_id, reason="endpoint_deleted")
@@ -118,6 +125,8 @@ async def delete_endpoint(request: Envelope[DeleteWebhookEndpoint], uow: UnitOfW
 async def rotate_secret(request: Envelope[RotateWebhookSecret], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A new secret; both sign for a day, so that the receiver can change over without losing an event."""
     endpoint_id, tenant_id = request.data.endpoint_id, request.tenant_id
+    if (refused := await may_not_act_at_large(uow, request, request.data.acting)) is not None:
+        return refused
     secret = new_webhook_secret()
     sealed = seal(deps.seal, secret, webhook_place(tenant_id, endpoint_id, "secret"))
     row = await webhook_endpoints.rotate_secret(uow.conn, tenant_id, endpoint_id, secret=sealed)

@@ -60,6 +60,19 @@ def after_clearing(before: Individual, now: dt.datetime) -> Individual:
     return Individual(exempt_until=_exemption_ended(before, now), extended_until=_extension_ended(before, now))
 
 
+def opens_account(before: Individual, after: Individual) -> bool:
+    """Whether the account may afterwards get in without a factor where, or for as long as, it could not before."""
+    return (
+        (before.is_required and not after.is_required)
+        or _is_later(before.exempt_until, after.exempt_until)
+        or _is_later(before.extended_until, after.extended_until)
+    )
+
+
+def _is_later(before: dt.datetime | None, after: dt.datetime | None) -> bool:
+    return after is not None and (before is None or before < after)
+
+
 def _out_of_range(
     given: frozenset[str], untils: Iterable[tuple[str, dt.datetime | None]], now: dt.datetime
 ) -> Iterator[OutOfRange]:

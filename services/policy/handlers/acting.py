@@ -1,4 +1,4 @@
-"""Who is named as acting on the tenant as a whole, and on no account of it."""
+"""Whoever acts on the tenant as a whole, and on no account of it."""
 
 import datetime as dt
 
@@ -10,14 +10,12 @@ from shared.messaging.unit_of_work import UnitOfWork
 from shared.rules.admin_action import may_act
 
 
-async def no_admin(
+async def may_not_act_at_large(
     uow: UnitOfWork, message: Envelope[Message], acting: Acting | None, now: dt.datetime
 ) -> Refused | None:
-    """Why whoever is named may not; None: they may, or nobody is. They have to be an admin, and may be in what it is
-    about: a policy, a list of accounts.
+    """Why it may not be done; None: it may. Where the tenant asks admins for a proof, somebody has to be named. They
+    may themselves be in what it is about: a policy, a list of accounts.
     """
-    if acting is None:
-        return None
     facts = await read_action_facts(uow.conn, message.tenant_id, "", acting)
     hindrance = may_act(acting, facts, now, opens_account=False)
     return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None

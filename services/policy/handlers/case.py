@@ -67,7 +67,10 @@ async def open_case(message: Envelope[Message], uow: UnitOfWork, deps: Deps, *, 
 
 
 async def may_not_act(case: Case, acting: Acting | None, *, opens_account: bool = False) -> Refused | None:
-    """Why an admin may not do this to the account; None: they may, or nobody is named and nobody need be."""
+    """Why an admin may not do this to the account; None: they may, or nobody is named and nobody need be.
+
+    ``opens_account``: afterwards it gets in without a factor where, or for as long as, it could not before.
+    """
     facts = await read_action_facts(case.conn, case.tenant_id, case.account_id, acting)
     hindrance = may_act(acting, facts, case.now, opens_account=opens_account)
     return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None

@@ -66,21 +66,22 @@ async def unlock(message: Envelope[Unlock], uow: UnitOfWork, deps: Deps) -> Outc
     standing = await case.standing()
     if standing is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    if (refused := await may_not_act(case, message.data.acting)) is not None:
+    if (refused := await may_not_act(case, message.data.acting, opens_account=True)) is not None:
         return refused
     if standing.enforcement_at(case.now).state not in _UNLOCKABLE:
         return refuse(RefusalCode.NOT_LOCKED_OUT)
     until = max(case.now + dt.timedelta(hours=message.data.hours), standing.extended_until or case.now)
     await extend(case.conn, case.tenant_id, case.account_id, until, case.now)
-    await _announce_unlock(case, until, message.data.reason)
+    await _announce_unlock(case, until, message.data)
     after = await case.standing()
     assert after is not None
     return Ok(account_view(after, case.now))
 
 
-async def _announce_unlock(case: Case, until: dt.datetime, reason: str) -> None:
+async def _announce_unlock(case: Case, until: dt.datetime, asked: Unlock) -> None:
     after = await case.standing()
     assert after is not None
-    case.say(events.EnforcementUnlocked(until=until, reason=reason))
+    approver = asked.acting.approver if asked.acting is not None else None
+    case.say(events.EnforcementUnlocked(until=until, reason=asked.reason, approver=approver))
     await arm_timers(case.conn, case.cause, enforcement_timers(after, after.enforcement_at(case.now), case.now))
     await tell(case, after.account, Notification.UNLOCKED, {"happened_at": case.now})

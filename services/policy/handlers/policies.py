@@ -6,7 +6,7 @@ from uuid import UUID
 from services.policy.announcements import SOURCE, policy_view
 from services.policy.deps import Deps
 from services.policy.domain.requirement import StoredPolicy, has_same_deadlines, may_lock_out_admins, replaced
-from services.policy.handlers.acting import no_admin
+from services.policy.handlers.acting import may_not_act_at_large
 from services.policy.queries.accounts import admins_at_ease, has_active_admin
 from services.policy.queries.clocks import hold_clock
 from services.policy.queries.policies import lock_policy, read_policy, store_policy
@@ -28,7 +28,7 @@ async def put_policy(message: Envelope[PutPolicy], uow: UnitOfWork, _deps: Deps)
     """Replace the policy. It holds for logins at once; notices follow page by page, and stale timers go with them."""
     now = await hold_clock(uow.conn, message.tenant_id)
     wanted = message.data
-    if (refused := await no_admin(uow, message, wanted.acting, now)) is not None:
+    if (refused := await may_not_act_at_large(uow, message, wanted.acting, now)) is not None:
         return refused
     before = await lock_policy(uow.conn, message.tenant_id)
     stored = replaced(before, wanted.policy, now, is_immediate=wanted.is_immediate)

@@ -3,6 +3,7 @@
 from services.policy.deps import Deps
 from services.policy.domain.preview import Preview
 from services.policy.domain.requirement import replaced
+from services.policy.handlers.acting import may_not_act_at_large
 from services.policy.handlers.policies import would_lock_out_admins
 from services.policy.queries.clocks import read_clock
 from services.policy.queries.policies import read_policy
@@ -19,6 +20,8 @@ async def preview_policy(message: Envelope[PreviewPolicy], uow: UnitOfWork, _dep
     """Read every account, lock none, store nothing."""
     conn, tenant_id = uow.conn, message.tenant_id
     now = await read_clock(conn, tenant_id)
+    if (refused := await may_not_act_at_large(uow, message, message.data.acting, now)) is not None:
+        return refused
     before = await read_policy(conn, tenant_id)
     after = replaced(before, message.data.policy, now, is_immediate=message.data.is_immediate)
     preview, cursor = Preview(before, after, now), ""

@@ -169,11 +169,11 @@ async def deny_recovery(message: Envelope[DenyRecovery], uow: UnitOfWork, deps: 
     """An admin says no."""
     case = await open_case(message, uow, deps)
     wanted = message.data
+    if (refused := await may_not_act(case, wanted.acting)) is not None:
+        return refused
     request = await find_request(case.conn, case.tenant_id, wanted.recovery_id)
     if request is None or request.account_id != case.account_id:
         return refuse(RefusalCode.RECOVERY_NOT_FOUND)
-    if (refused := await may_not_act(case, wanted.acting)) is not None:
-        return refused
     said = events.RecoveryDenied(recovery_id=request.recovery_id, reason=wanted.reason)
     standing = await case.standing()
     if not await end_recovery(case, request, standing, RecoveryState.DENIED, wanted.reason, said):

@@ -11,7 +11,7 @@ from services.policy.domain.report import (
     new_report,
     refusal_of,
 )
-from services.policy.handlers.acting import no_admin
+from services.policy.handlers.acting import may_not_act_at_large
 from services.policy.queries.clocks import hold_clock, read_clock
 from services.policy.queries.reports import (
     count_alive,
@@ -47,7 +47,7 @@ async def start_report(message: Envelope[StartReport], uow: UnitOfWork, deps: De
     """Begin a report; it is written page by page by commands that policy gives itself."""
     wanted, tenant_id = message.data, message.tenant_id
     now = await hold_clock(uow.conn, tenant_id)
-    if (refused := await no_admin(uow, message, wanted.acting, now)) is not None:
+    if (refused := await may_not_act_at_large(uow, message, wanted.acting, now)) is not None:
         return refused
     if wanted.mail_to is not None and (code := await _may_not_be_mailed(message, uow, wanted.mail_to)):
         return refuse(code)

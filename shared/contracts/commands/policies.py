@@ -31,6 +31,7 @@ class PreviewPolicy(Request):
     lane = _POLICY_PREVIEWS
 
     policy: WholePolicy
+    acting: Acting | None = None
     is_immediate: bool = False
 
 

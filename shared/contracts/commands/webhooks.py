@@ -1,7 +1,7 @@
 """Webhook endpoints and deliveries, to notifier."""
 
 from shared.contracts.commands.request import Request
-from shared.contracts.types import EndpointId, Sealed, WebhookDeliveryId, WebhookState
+from shared.contracts.types import Acting, EndpointId, Sealed, WebhookDeliveryId, WebhookState
 
 _NOTIFIER_REQUESTS = "notifier.requests"
 
@@ -20,6 +20,7 @@ class CreateWebhookEndpoint(Request):
     url: Sealed
     description: str = ""
     events: tuple[str, ...] = ("*",)
+    acting: Acting | None = None
 
 
 class ReadWebhookEndpoints(Request):
@@ -42,6 +43,7 @@ class ChangeWebhookEndpoint(Request):
     description: str | None = None
     events: tuple[str, ...] | None = None
     enabled: bool | None = None
+    acting: Acting | None = None
 
 
 class DeleteWebhookEndpoint(Request):
@@ -51,6 +53,7 @@ class DeleteWebhookEndpoint(Request):
     lane = _NOTIFIER_REQUESTS
 
     endpoint_id: EndpointId
+    acting: Acting | None = None
 
 
 class TryWebhookEndpoint(Request):
@@ -69,6 +72,7 @@ class RotateWebhookSecret(Request):
     lane = _NOTIFIER_REQUESTS
 
     endpoint_id: EndpointId
+    acting: Acting | None = None
 
 
 class ReadWebhookDeliveries(Request):

@@ -4,7 +4,7 @@ import datetime as dt
 
 from shared.contracts.envelope import Event
 from shared.contracts.policy import WholePolicy
-from shared.contracts.types import EnforcementState
+from shared.contracts.types import AccountId, EnforcementState
 
 
 class EnforcementStarted(Event):
@@ -35,6 +35,7 @@ class EnforcementUnlocked(Event):
 
     until: dt.datetime | None = None
     reason: str
+    approver: AccountId | None = None
 
 
 class EnforcementChanged(Event):
@@ -46,6 +47,7 @@ class EnforcementChanged(Event):
     deadline: dt.datetime | None = None
     exempt_until: dt.datetime | None = None
     reason: str
+    approver: AccountId | None = None
 
 
 class PolicyChanged(Event):

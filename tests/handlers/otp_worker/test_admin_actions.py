@@ -1,7 +1,6 @@
 """What an admin does to somebody else's second factor. Who may is in tests/unit/rules/test_admin_action.py."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -10,9 +9,12 @@ import pytest
 
 from shared.contracts import commands, events
 from shared.contracts.commands import ReadSecurity, ResetAccount
-from shared.contracts.types import Acting, FactorType
+from shared.contracts.notifications import Notification
+from shared.contracts.types import Acting, Channel, Context, DeliveryId, FactorType, Purpose
 from shared.db.account_lock import lock_account
-from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact
+from shared.ids import new_id
+from tests.handlers.otp_worker.conftest import ANN, STEP, Authenticator, Verifier, contact
+from tests.support import admin_proofs
 from tests.support.eventually import eventually
 
 T = TypeVar("T")
@@ -30,11 +32,7 @@ async def desk(verifier: Verifier) -> Verifier:
 
 async def ask_for_proofs(verifier: Verifier) -> None:
     """The tenant wants to see every admin's second factor."""
-    await verifier.admin.execute(
-        "UPDATE gateway.tenants SET settings = settings || $2::jsonb WHERE tenant_id = $1",
-        verifier.tenant_id,
-        json.dumps({"admin_proof": "required"}),
-    )
+    await admin_proofs.ask_for_proofs(verifier.admin, verifier.tenant_id)
 
 
 async def test_a_reset_takes_everything_down_and_tells_everywhere(desk: Verifier) -> None:
@@ -172,3 +170,71 @@ async def _count_waiting(desk: Verifier) -> int:
     found = await desk.admin.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     assert isinstance(found, int)
     return found
+
+
+async def by_backup_code(desk: Verifier, bobs: Authenticator, number: int) -> ResetAccount:
+    """Bob steps up with one of his codes, and resets ann."""
+    challenge = await desk.challenge(BOB, purpose=Purpose.STEP_UP, context=Context(ip=f"192.0.2.{number}"))
+    await desk.passed(challenge.id, bobs.backup_codes[number], kind="backup_code", account_id=BOB)
+    return RESET.model_copy(update={"acting": Acting(actor=BOB, proof=challenge.id)})
+
+
+async def test_a_proof_by_a_code_that_is_void_by_now_proves_nothing(desk: Verifier) -> None:
+    """Bob finds his sheet photographed and makes new codes: whoever typed an old one a minute ago acts for him no more,
+    and bob goes on.
+    """
+    await ask_for_proofs(desk)
+    await desk.enrol()
+    bobs = await desk.enrol(BOB)
+    thiefs, owners = await by_backup_code(desk, bobs, 0), await by_backup_code(desk, bobs, 1)
+    assert owners.acting.proof is not None
+    assert (await desk.ask(commands.RegenerateBackupCodes(proof=owners.acting.proof), BOB)).code is None
+    assert (await desk.ask(thiefs)).code == "actor_proof_required"
+    assert (await desk.ask(owners)).code is None
+
+
+async def test_after_not_me_no_step_up_by_a_code_acts_for_the_admin(desk: Verifier) -> None:
+    """The notice said that a code was used, and bob says that it was not him."""
+    await ask_for_proofs(desk)
+    await desk.enrol()
+    thiefs = await by_backup_code(desk, await desk.enrol(BOB), 0)
+    disputed = events.NoticeDisputed(
+        delivery_id=DeliveryId(new_id()), notification=Notification.BACKUP_CODE_USED, channel=Channel.EMAIL
+    )
+    await desk.hear(disputed, BOB)
+    assert (await desk.ask(thiefs)).code == "actor_proof_required"
+
+
+async def test_an_admins_proof_changes_no_factor_of_somebody_else(desk: Verifier) -> None:
+    """`actor_proof` and `proof` are one person's each: an admin adds no phone of theirs to ann's account."""
+    await desk.enrol()
+    bobs = await desk.enrol(BOB)
+    proof = await desk.proof(bobs, BOB)
+    assert (await desk.ask(commands.StartEnrolment(factor_type=FactorType.TOTP, proof=proof))).code == "proof_required"
+
+
+async def test_the_same_proof_twice_at_once_resets_once(desk: Verifier) -> None:
+    """A double click in the helpdesk goes out on two connections: within its ten minutes a proof serves both, and what
+    it does is done once.
+    """
+    await ask_for_proofs(desk)
+    await desk.enrol()
+    proof = await desk.proof(await desk.enrol(BOB), BOB)
+    reset = RESET.model_copy(update={"acting": Acting(actor=BOB, proof=proof)})
+    both = await desk.at_once(lambda: desk.data(reset), lambda: desk.data(reset))
+    assert sorted(each["revoked_factors"] for each in both) == [0, 1]
+    assert len(await desk.said(events.SessionsShouldEnd)) == 1
+
+
+async def test_an_actor_whose_factor_goes_at_the_same_moment_acts_before_it_or_not_at_all(desk: Verifier) -> None:
+    """The owner takes the stolen phone off while its thief resets somebody: never a reset on a proof that was gone."""
+    await ask_for_proofs(desk)
+    await desk.enrol()
+    bobs = await desk.enrol(BOB)
+    thiefs = RESET.model_copy(update={"acting": Acting(actor=BOB, proof=await desk.proof(bobs, BOB))})
+    owners = await desk.proof(bobs, BOB)
+    revoke = commands.RevokeFactor(factor_id=bobs.factor_id, proof=owners)
+    [reset, revoked] = await desk.at_once(lambda: desk.ask(thiefs), lambda: desk.ask(revoke, BOB))
+    assert revoked.code is None
+    assert reset.code in (None, "actor_proof_required")
+    assert (await desk.ask(thiefs)).code == "actor_proof_required"

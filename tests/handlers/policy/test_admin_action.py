@@ -1,7 +1,6 @@
 """Who may act on an account: facts from three schemas, one rule. The rule's branches are in tests/unit/rules."""
 
-import datetime as dt
-import json
+from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from shared.contracts.replies import AccountView, RecoveryView, RefusalCode
 from shared.contracts.types import Acting, ChallengeId, EnforcementState, FactorId, FactorType, RecoveryState
 from shared.ids import new_id
 from tests.handlers.policy.conftest import ANN, Service
+from tests.support import admin_proofs
 from tests.support.tenants import new_tenant
 
 WEEK = 7 * 24 * 3600
@@ -19,46 +19,12 @@ BOB = "bob"
 
 async def ask_for_proofs(service: Service) -> None:
     """The tenant wants to see every admin's second factor."""
-    await service.admin.execute(
-        "UPDATE gateway.tenants SET settings = settings || $2::jsonb WHERE tenant_id = $1",
-        service.tenant_id,
-        json.dumps({"admin_proof": "required"}),
-    )
+    await admin_proofs.ask_for_proofs(service.admin, service.tenant_id)
 
 
-async def step_up(
-    service: Service,
-    account_id: str = BOB,
-    *,
-    by: str = "totp",
-    age: int = 60,
-    purpose: str = "step_up",
-    epoch: int = 0,
-) -> ChallengeId:
-    """A challenge that was verified so many seconds ago, as otp_worker stores it."""
-    challenge_id = ChallengeId(new_id())
-    now = await service.admin.fetchval("SELECT policy.tenant_now($1)", service.tenant_id)
-    at = now - dt.timedelta(seconds=age)
-    await service.admin.execute(
-        "INSERT INTO otp.accounts (tenant_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        service.tenant_id,
-        account_id,
-    )
-    await service.admin.execute(
-        """
-        INSERT INTO otp.challenges (tenant_id, challenge_id, account_id, purpose, state, context, factor_epoch,
-                                    created_at, expires_at, verified_at, verified_by, ended_at)
-        VALUES ($1, $2, $3, $4, 'verified', 'c', $5, $6, $6, $6, $7, $6)
-        """,
-        service.tenant_id,
-        challenge_id,
-        account_id,
-        purpose,
-        epoch,
-        at,
-        by,
-    )
-    return challenge_id
+async def step_up(service: Service, account_id: str = BOB, **more: Any) -> ChallengeId:
+    """A challenge that was verified a minute ago, unless said otherwise."""
+    return await admin_proofs.step_up(service.admin, service.tenant_id, account_id, **more)
 
 
 @pytest.fixture

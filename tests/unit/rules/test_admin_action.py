@@ -6,10 +6,19 @@ from dataclasses import replace
 import pytest
 
 from shared.contracts.replies import RefusalCode
-from shared.contracts.tenant import AdminProof
+from shared.contracts.tenant import AdminProof, TenantSettings
 from shared.contracts.types import Acting, ChallengeId, Purpose, Role
 from shared.ids import new_id
-from shared.rules.admin_action import ActionFacts, AdminFacts, MayNotAct, StepUp, is_fresh_step_up, may_act
+from shared.rules.admin_action import (
+    LOOKS,
+    ActionFacts,
+    AdminFacts,
+    MayNotAct,
+    StepUp,
+    is_fresh_step_up,
+    is_trust_changed,
+    may_act,
+)
 
 NOW = dt.datetime(2027, 1, 31, 9, 30, tzinfo=dt.UTC)
 PROOF = ChallengeId(new_id())
@@ -135,3 +144,17 @@ def test_an_approver_who_is_named_without_need_is_judged_too() -> None:
     acting = Acting(actor="bob", approver="carol")
     asked = facts(BOB, replace(CAROL, role=Role.AGENT), admin_proof=AdminProof.OPTIONAL)
     assert code_of(may_act(acting, asked, NOW, opens_account=True)) is RefusalCode.APPROVER_REQUIRED
+
+
+def test_only_its_looks_are_changed_without_a_proof() -> None:
+    """A setting that comes later is guarded until somebody says that it need not be."""
+    assert not is_trust_changed([])
+    assert not is_trust_changed(["name", "logo_url", "colour", "languages"])
+    for name in (*(TenantSettings.model_fields.keys() - LOOKS), "something_new"):
+        assert is_trust_changed(["colour", name])
+    assert {
+        "return_urls",
+        "identity_providers",
+        "admin_proof",
+        "countries",
+    } <= TenantSettings.model_fields.keys() - LOOKS
