@@ -153,6 +153,12 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             409, "The account is no admin's", "A link to a report is mailed to an account with the role `admin` only."
         ),
         RefusalCode.NOT_A_SANDBOX: Kind(403, "Sandbox tenants only", "Use a key that begins with df_test_."),
+        RefusalCode.NOT_REDEEMABLE: Kind(
+            422,
+            "The code cannot be redeemed",
+            "It is good once, for a minute, together with the `challenge_id` that came with it. Let the person sign in "
+            "again.",
+        ),
         RefusalCode.NOT_LOCKED_OUT: Kind(409, "The account is not locked out", "There is nothing to unlock."),
         RefusalCode.NOT_ON_ONESELF: Kind(
             403, "Not on oneself", "An admin cannot do this to their own account. Another admin can."

@@ -90,6 +90,11 @@ def challenge_verified(
     return say(cause, account, verified)
 
 
+def challenge_redeemed(cause: Cause, account: Account, challenge: Challenge) -> Envelope[events.ChallengeRedeemed]:
+    """The helpdesk has heard that a challenge was passed on a hosted page."""
+    return say(cause, account, events.ChallengeRedeemed(challenge_id=challenge.id, purpose=challenge.purpose))
+
+
 def mailbox_proved(cause: Cause, account: Account, contact: Contact | None) -> Said:
     """A code came back from this address. Policy hears of it where that is news: the account's own, not proved yet."""
     own = account.email

@@ -25,6 +25,9 @@ AccountId = Annotated[str, StringConstraints(pattern=ACCOUNT_ID_PATTERN)]
 Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_.=-]+$", max_length=16_384)]
 """A value that only the service it is sealed to can open (`shared.crypto.sealing`)."""
 
+RedeemDigest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of the 256-bit code by which a helpdesk redeems a challenge."""
+
 
 class Value(BaseModel):
     """A frozen value whose faults never show the input."""

@@ -138,6 +138,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "recovery_id": _RECOVERY,
         "recovery_key": _SEALED,
         "replaces": _FACTOR,
+        "redeem_digest": "5f" * 32,
         "refused": 3,
         "report_id": _REPORT,
         "request": {

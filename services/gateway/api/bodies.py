@@ -122,6 +122,24 @@ class VerifyBody(Attempt):
     context: ContextBody = ContextBody()
 
 
+class RedeemBody(Body):
+    """What came home with the browser, in the query of the address that it was sent back to."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "Zm9yLXRoaXMtZXhhbXBsZS1vbmx5LW5vdGhpbmctZWxzZQ",
+                    "challenge_id": "01990000-0000-7000-8000-0000000000c1",
+                }
+            ]
+        }
+    )
+
+    code: Token
+    challenge_id: UUID
+
+
 class FactorBody(Body):
     """A factor to enrol. `destination`: an address or a number; without it, the account's own."""
 

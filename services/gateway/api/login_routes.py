@@ -71,4 +71,15 @@ LOGIN_ROUTES = (
         is_idempotent=True,
         refusals=NOT_OPEN,
     ),
+    Route(
+        method="POST",
+        path="/v1/assertions/redeem",
+        allows=(KeyScope.LOGINS,),
+        handler=logins.redeem,
+        summary="The person is back from a hosted page: was the challenge passed?",
+        body=bodies.RedeemBody,
+        answer=replies.RedeemAnswer,
+        is_idempotent=True,
+        refusals=(RefusalCode.NOT_REDEEMABLE,),
+    ),
 )

@@ -3,11 +3,18 @@
 import asyncio
 import datetime as dt
 
-from services.gateway.api.bodies import Empty, LoginBody, SendBody, VerifyBody
+from services.gateway.api.bodies import Empty, LoginBody, RedeemBody, SendBody, VerifyBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.translation import start_login
 from services.gateway.problems import Problem
-from shared.contracts.commands import CancelChallenge, ReadChallenge, ReadDeliveries, SendCode, VerifyCode
+from shared.contracts.commands import (
+    CancelChallenge,
+    ReadChallenge,
+    ReadDeliveries,
+    RedeemChallenge,
+    SendCode,
+    VerifyCode,
+)
 from shared.contracts.types import ChallengeId, FactorId
 from shared.messaging.bus import NoReply, Unavailable
 
@@ -69,6 +76,13 @@ async def verify(call: Call[VerifyBody, Nothing]) -> Outcome:
             context=call.body.context.value(),
         )
     )
+
+
+async def redeem(call: Call[RedeemBody, Nothing]) -> Outcome:
+    """The assertion of a challenge that was passed on a hosted page."""
+    challenge_id = ChallengeId(call.body.challenge_id)
+    code = call.seal_typed(str(challenge_id), "redeem_code", call.body.code)
+    return await call.ask(RedeemChallenge(challenge_id=challenge_id, code=code))
 
 
 async def cancel(call: Call[Empty, Nothing]) -> Outcome:

@@ -19,9 +19,14 @@ def offers_factors(challenge: Challenge) -> bool:
 
 
 def challenge_view(
-    challenge: Challenge, factors: Sequence[Factor], *, codes_left: CodesLeft, now: dt.datetime
+    challenge: Challenge,
+    factors: Sequence[Factor],
+    *,
+    codes_left: CodesLeft,
+    now: dt.datetime,
+    trusted_device_days: int,
 ) -> ChallengeView:
-    """A challenge; ``factors`` are those it offers, in order."""
+    """A challenge; ``factors`` are those it offers, in order. ``trusted_device_days`` is the policy's."""
     is_open = challenge.is_open(now)
     next_send_at = challenge.next_send_at if is_open else None
     has_expired = challenge.state is ChallengeState.OPEN and not is_open
@@ -38,6 +43,7 @@ def challenge_view(
         next_send_at=next_send_at,
         expires_at=challenge.expires_at,
         sent_to=challenge.sent_to,
+        trusted_device_days=trusted_device_days if challenge.purpose is Purpose.SIGN_IN else 0,
     )
 
 

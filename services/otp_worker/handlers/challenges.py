@@ -34,7 +34,13 @@ class _Seen:
     def answer(self) -> Ok:
         """The challenge as its tenant sees it."""
         account, attempt = self.attempt.account, self.attempt
-        view = challenge_view(attempt.challenge, attempt.offered, codes_left=self.codes_left, now=account.now)
+        view = challenge_view(
+            attempt.challenge,
+            attempt.offered,
+            codes_left=self.codes_left,
+            now=account.now,
+            trusted_device_days=account.policy.trusted_device_days,
+        )
         return Ok(view)
 
 

@@ -16,6 +16,7 @@ from services.otp_worker.queries.accounts import Key, save_accounts
 from services.otp_worker.queries.challenges import insert_challenges, judge_challenges, save_sends
 from services.otp_worker.queries.codes import insert_codes, spend_codes
 from services.otp_worker.queries.factors import burn_step, suspend_factor, use_factors
+from services.otp_worker.queries.redemptions import hold_challenge
 from services.otp_worker.queries.trusted_devices import insert_devices, touch_devices
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.types import ChallengeId, DeviceId, FactorId
@@ -35,6 +36,7 @@ class Changes:
     sends: list[tuple[UUID, Challenge]] = field(default_factory=list)
     codes: list[tuple[UUID, ChallengeId, SentCode]] = field(default_factory=list)
     judged: list[tuple[UUID, Challenge, dt.datetime]] = field(default_factory=list)
+    redeemable: list[tuple[UUID, ChallengeId, bytes, str | None]] = field(default_factory=list)
     used_factors: list[tuple[UUID, FactorId, int | None, dt.datetime]] = field(default_factory=list)
     burnt_steps: list[tuple[UUID, FactorId, int]] = field(default_factory=list)
     suspended: list[tuple[UUID, FactorId]] = field(default_factory=list)
@@ -86,6 +88,8 @@ class Changes:
             )
             if len(stored) != len(self.judged):
                 raise LostUpdate("challenge")
+        for tenant_id, challenge_id, digest, device in self.redeemable:
+            await hold_challenge(uow.conn, tenant_id, challenge_id, digest, trusts_device=device)
         if self.used_factors:
             used = await use_factors(
                 uow.conn,

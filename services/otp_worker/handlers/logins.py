@@ -146,11 +146,21 @@ def _answer(
         login, account, verdict, purpose=login.data.purpose, challenge=challenge, context=login.data.context
     )
     changes.say([decided])
-    codes_left, shown = situation.codes_left, situation.offered
+    view = (
+        challenge_view(
+            challenge,
+            situation.offered,
+            codes_left=situation.codes_left,
+            now=account.now,
+            trusted_device_days=account.policy.trusted_device_days,
+        )
+        if challenge
+        else None
+    )
     answer = LoginAnswer(
         decision=verdict.decision,
         reason=verdict.reason,
-        challenge=challenge_view(challenge, shown, codes_left=codes_left, now=account.now) if challenge else None,
+        challenge=view,
         deadline=verdict.deadline,
         notice="no_mailbox" if verdict.enrolment_needs_mailbox and verdict.may_enrol and challenge is None else None,
         assertion=assertion,

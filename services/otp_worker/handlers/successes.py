@@ -1,6 +1,7 @@
 """A right code, key or backup code: what is written and said of it, by whichever way it was found right."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from services.otp_worker.adapters.assertions import amr
@@ -104,19 +105,25 @@ def _trust(
     cause: Cause, attempt: Attempt, method: Method, changes: Changes, context: Context
 ) -> TrustedDeviceToken | None:
     """A new trust; None where this proof earns none, which is no reason to refuse the code."""
-    account = attempt.account
-    if not may_trust(method, attempt.challenge.purpose, account.policy.trusted_device_days):
+    if not may_trust(method, attempt.challenge.purpose, attempt.account.policy.trusted_device_days):
         return None
-    device, token = _new_device(account, method, context), new_token()
+    return trust_device(cause, attempt.account, attempt.factors, method, device_name(context.user_agent), changes)
+
+
+def trust_device(
+    cause: Cause, account: Account, factors: Sequence[Factor], method: Method, name: str, changes: Changes
+) -> TrustedDeviceToken:
+    """A browser that passes without a code from now on. The caller knows that the proof earns it."""
+    device, token = _new_device(account, method, name), new_token()
     changes.devices.append((account.key, device, token_digest(token.reveal())))
-    changes.say(device_trusted(cause, account, attempt.factors, device))
+    changes.say(device_trusted(cause, account, factors, device))
     return TrustedDeviceToken(id=device.id, token=token.reveal(), expires_at=device.expires_at)
 
 
-def _new_device(account: Account, method: Method, context: Context) -> TrustedDevice:
+def _new_device(account: Account, method: Method, name: str) -> TrustedDevice:
     return TrustedDevice(
         id=DeviceId(new_id()),
-        name=device_name(context.user_agent),
+        name=name,
         method=method.value,
         factor_epoch=account.state.factor_epoch,
         created_at=account.now,

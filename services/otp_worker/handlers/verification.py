@@ -23,6 +23,7 @@ from services.otp_worker.handlers.attempts import (
 from services.otp_worker.handlers.backup_codes import judge_backup_code
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.failures import already_used, reject, throttled
+from services.otp_worker.handlers.redemption import hold
 from services.otp_worker.handlers.successes import Proof, accept, prove_mailbox
 from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.challenges import ChallengeKey, find_accounts, lock_challenges
@@ -91,6 +92,11 @@ async def load_attempts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[
 async def _judge(typed: Typed, attempt: Attempt | None, changes: Changes, uow: UnitOfWork, deps: Deps) -> Outcome:
     if attempt is None:
         return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
+    outcome = await _judge_typed(typed, attempt, changes, uow, deps)
+    return hold(typed, attempt, outcome, changes) if typed.data.redeem_digest is not None else outcome
+
+
+async def _judge_typed(typed: Typed, attempt: Attempt, changes: Changes, uow: UnitOfWork, deps: Deps) -> Outcome:
     if not attempt.account.is_active:
         return refuse(RefusalCode.ACCOUNT_INACTIVE)
     if typed.data.code is None:
@@ -111,7 +117,8 @@ def _judge_code(
     account, challenge = attempt.account, attempt.challenge
     over = closed_reason(challenge, account.now)
     if over is not None:
-        was_used = challenge.state is ChallengeState.VERIFIED and _is_used(attempt, target, code, deps)
+        was_passed = challenge.state in (ChallengeState.VERIFIED, ChallengeState.REDEEMED)
+        was_used = was_passed and _is_used(attempt, target, code, deps)
         return refuse(RefusalCode.CODE_ALREADY_USED if was_used else over)
     until = code_factors_closed_until(account.state.throttle, account.now)
     if until is not None and (isinstance(target, Factor) or _guards_factors(challenge)):
@@ -150,7 +157,8 @@ def _judge_factor(
     match found:
         case Right(step):
             proof = Proof(method=factor.method, factor=factor, step=step)
-            trust = typed.data.context if typed.data.trust_device else None
+            is_wanted = typed.data.trust_device and typed.data.redeem_digest is None  # else when it is redeemed
+            trust = typed.data.context if is_wanted else None
             return accept(typed, attempt, proof, changes, deps, trust=trust)
         case Wrong(clock):
             failure = fail_code(attempt.challenge, attempt.account.state.throttle, attempt.account.now)

@@ -4,7 +4,17 @@ import datetime as dt
 
 from shared.contracts.commands.request import Request
 from shared.contracts.envelope import Command
-from shared.contracts.types import ChallengeId, Contact, Context, FactorId, FirstFactor, Purpose, RecoveryId, Sealed
+from shared.contracts.types import (
+    ChallengeId,
+    Contact,
+    Context,
+    FactorId,
+    FirstFactor,
+    Purpose,
+    RecoveryId,
+    RedeemDigest,
+    Sealed,
+)
 
 _OTP_LOGINS = "otp_worker.logins"
 _OTP_COMMANDS = "otp_worker.commands"
@@ -41,6 +51,30 @@ class VerifyCode(Request):
     recovery_code: Sealed | None = None
     trust_device: bool = False
     context: Context = Context()
+    redeem_digest: RedeemDigest | None = None  # typed on a hosted page: no assertion, the challenge can be redeemed
+
+
+class RenewRedemption(Request):
+    """The browser that passed a challenge is back: its code is good for another minute. Answer: `Renewed`."""
+
+    type = "renew_redemption"
+    lane = _OTP_LOGINS
+
+    challenge_id: ChallengeId
+    redeem_digest: RedeemDigest
+
+
+class RedeemChallenge(Request):
+    """The helpdesk has the code that came with the browser. Answer: `RedeemAnswer` (holds the assertion).
+
+    `code` is sealed at ``typed_place(tenant, challenge id, "redeem_code")``.
+    """
+
+    type = "redeem_challenge"
+    lane = _OTP_LOGINS
+
+    challenge_id: ChallengeId
+    code: Sealed
 
 
 class SendCode(Request):

@@ -35,7 +35,15 @@ from shared.contracts.replies.factors import (
     TotpSetup,
     TrustedDeviceView,
 )
-from shared.contracts.replies.logins import ChallengeView, LoginAnswer, OfferedFactor, TrustedDeviceToken, VerifyAnswer
+from shared.contracts.replies.logins import (
+    ChallengeView,
+    LoginAnswer,
+    OfferedFactor,
+    RedeemAnswer,
+    Renewed,
+    TrustedDeviceToken,
+    VerifyAnswer,
+)
 from shared.contracts.replies.moving import (
     ExportedPage,
     ImportedAccounts,
@@ -96,8 +104,10 @@ __all__ = [
     "RecoveryCodeAnswer",
     "RecoveryKeyStatus",
     "RecoveryView",
+    "RedeemAnswer",
     "Refusal",
     "RefusalCode",
+    "Renewed",
     "ReportChunk",
     "ReportProgress",
     "ReportView",

@@ -41,6 +41,7 @@ class ChallengeView(Value):
     next_send_at: dt.datetime | None = None
     expires_at: dt.datetime
     sent_to: FactorId | None = None  # the factor whose code is on its way
+    trusted_device_days: int = 0  # for so long a browser may be trusted by passing it; 0: no trust is to be had here
 
 
 class LoginAnswer(Value):
@@ -71,4 +72,23 @@ class VerifyAnswer(Value):
     trusted_device: TrustedDeviceToken | None = None
     backup_codes_left: int | None = None  # None: the account has none of them
     recovery_key: str | None = None  # the new one, shown this once: the one that was typed is used up
+    leads_to: Literal["security"] | None = None  # a code stood in for a factor: where a new one is set up
+
+
+class Renewed(Value):
+    """Whether the challenge can be redeemed by this browser's code; False: it never could, or it is over."""
+
+    is_redeemable: bool
+
+
+class RedeemAnswer(Value):
+    """The challenge was passed on a hosted page."""
+
+    challenge_id: ChallengeId
+    account_id: str
+    purpose: Purpose
+    method: Method
+    amr: tuple[str, ...]
+    assertion: str  # JWT, EdDSA, 60 s
+    trusted_device: TrustedDeviceToken | None = None  # where the person asked for it, and may
     leads_to: Literal["security"] | None = None  # a code stood in for a factor: where a new one is set up

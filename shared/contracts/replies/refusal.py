@@ -45,6 +45,7 @@ class RefusalCode(enum.StrEnum):
     NO_MAILBOX = "no_mailbox"
     NO_RECOVERY_KEY = "no_recovery_key"
     NOT_AN_ADMIN = "not_an_admin"
+    NOT_REDEEMABLE = "not_redeemable"  # the code is wrong, used or late, or not of this challenge or tenant
     NOT_A_SANDBOX = "not_a_sandbox"
     NOT_LOCKED_OUT = "not_locked_out"
     NOT_ON_ONESELF = "not_on_oneself"
