@@ -17,6 +17,7 @@ from services.gateway.api.call import (
     DOCUMENTATION,
     DOWNLOAD_PAGE,
     EVENT_DOCUMENT,
+    HOSTED_PAGES,
     HTML,
     NOT_ME_PAGE,
     Deps,
@@ -29,11 +30,15 @@ from services.gateway.downloads import Downloads
 from services.gateway.ingress import Ingress
 from services.gateway.listening import ApplicationRunner
 from services.gateway.middleware import SETTINGS, around
+from services.gateway.prompt.kinds import PromptKind
 from services.gateway.prompt.not_me import NotMePage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
+from services.gateway.prompt.sessions import HostedPages
+from services.gateway.prompt.sign_in import SignInPage
 from services.gateway.queries.accepted_events import purge_events
+from services.gateway.queries.prompt_sessions import purge_sessions
 from services.gateway.replies import Asker
 from services.gateway.settings import GatewaySettings
 from shared.db.pool import Database
@@ -88,6 +93,13 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     app[CANCEL_PAGE] = RecoveryCancelPage(html, asker, core.ring("seal.policy"), settings.public_url)
     app[NOT_ME_PAGE] = NotMePage(html, asker, core.ring("seal.notifier"), settings.public_url)
     app[DOWNLOAD_PAGE] = ReportDownloadPage(html, downloads, settings.public_url)
+    app[HOSTED_PAGES] = HostedPages(
+        html,
+        core.database,
+        core.health,
+        {PromptKind.SIGN_IN: SignInPage(html, asker, core.ring("seal.otp_worker"))},
+        settings.public_url,
+    )
     app[DOCUMENT] = json.dumps(specification).encode()
     app[EVENT_DOCUMENT] = json.dumps(event_document(settings)).encode()
     app[DOCUMENTATION] = documentation(specification)
@@ -121,11 +133,12 @@ def _contacts(core: Core) -> Contacts:
 
 
 async def _purge(database: Database) -> bool:
-    """Forget events that were handed in a week ago, and answers whose time is over."""
+    """Forget events that were handed in a week ago, and answers and sessions of pages whose time is over."""
     async with database.transaction(work_queues=True) as conn:
         has_answers = await purge_answers(conn)
         has_events = await purge_events(conn) > 0
-    return has_answers or has_events
+        has_sessions = await purge_sessions(conn) > 0
+    return has_answers or has_events or has_sessions
 
 
 SCHEDULE = (Every(dt.timedelta(minutes=5), _purge),)

@@ -32,7 +32,9 @@ class HttpCode(enum.StrEnum):
     MALFORMED_JSON = "malformed_json"
     NOT_FOUND = "not_found"
     PHONE_NOT_MOBILE = "phone_not_mobile"
+    PROMPT_KIND_NOT_SERVED = "prompt_kind_not_served"
     REQUEST_REFUSED = "request_refused"
+    RETURN_URL_NOT_ALLOWED = "return_url_not_allowed"
     TENANT_SUSPENDED = "tenant_suspended"
     TOO_MANY_KEYS = "too_many_keys"
     UNAUTHORIZED = "unauthorized"
@@ -246,6 +248,14 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         HttpCode.NOT_FOUND: Kind(404, "Nothing here", "See /openapi.json for what there is."),
         HttpCode.PHONE_NOT_MOBILE: Kind(
             422, "Not a mobile number", "SMS cannot reach landlines and numbers of services. Give a mobile number."
+        ),
+        HttpCode.PROMPT_KIND_NOT_SERVED: Kind(
+            422, "There is no page of this kind", "This server has pages of the kinds that docs/api.md lists, so far."
+        ),
+        HttpCode.RETURN_URL_NOT_ALLOWED: Kind(
+            422,
+            "Nobody is sent back to this address",
+            "`return_url` is one of the tenant's `return_urls`, character for character.",
         ),
         HttpCode.REQUEST_REFUSED: Kind(400, "The request cannot be read", "Its HTTP is not as it should be."),
         HttpCode.TENANT_SUSPENDED: Kind(403, "The tenant is suspended", "Ask the operator of this service."),

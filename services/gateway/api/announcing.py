@@ -42,6 +42,15 @@ async def event_of(call: Call[Any, Any], uow: UnitOfWork, data: Event, *, admin:
     )
 
 
+async def answered(call: Call[Any, Any]) -> Outcome | None:
+    """What the request's Idempotency-Key was answered before: what is checked first must not refuse it now."""
+    key = call.key
+    assert key is not None
+    async with call.deps.database.transaction([call.tenant_id]) as conn:
+        stored = await load_answers(conn, [(call.tenant_id, key.scope, key.key)])
+    return _again(call, key, stored[0]) if stored else None
+
+
 async def once(call: Call[Any, Any], decide: Callable[[UnitOfWork], Awaitable[Outcome]]) -> Outcome:
     """Decide under the request's Idempotency-Key: the answer is stored with the decision and given again.
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict
 
+from services.gateway.prompt.kinds import PromptKind
 from shared.contracts.replies import (
     AccountView,
     BackupCodesStatus,
@@ -13,6 +14,7 @@ from shared.contracts.replies import (
     DeliveryView,
     EnrolmentAnswer,
     FactorView,
+    LoginAnswer,
     RecoveryView,
     TotpSetup,
     TrustedDeviceView,
@@ -54,6 +56,21 @@ class Challenge(ChallengeView):
     """A challenge; `deliveries` is null when the notifier did not answer in time."""
 
     deliveries: tuple[DeliveryView, ...] | None = None
+
+
+class DecidedLogin(LoginAnswer):
+    """May the account in; `prompt_url`, where `return_url` was given and a page is needed."""
+
+    prompt_url: str | None = None
+
+
+class PromptSession(Value):
+    """Where to send the browser: good once, until `expires_at`."""
+
+    id: UUID
+    kind: PromptKind
+    url: str
+    expires_at: dt.datetime
 
 
 class Totp(TotpSetup):

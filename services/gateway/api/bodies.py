@@ -24,6 +24,7 @@ from services.gateway.api.fields import (
     Token,
     Typed,
 )
+from services.gateway.api.prompt_bodies import EchoedState, ReturnAddress
 from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import AccountId, EnforcementState, FactorType, Role
 
@@ -102,6 +103,8 @@ class LoginBody(Login):
 
     account_id: AccountId
     trusted_device_token: Token | None = None
+    return_url: ReturnAddress | None = None  # asks for a `prompt_url`, where the decision needs a page
+    state: EchoedState | None = None
 
 
 class SendBody(Body):
@@ -120,24 +123,6 @@ class VerifyBody(Attempt):
     factor_id: UUID | None = None
     trust_device: bool = False
     context: ContextBody = ContextBody()
-
-
-class RedeemBody(Body):
-    """What came home with the browser, in the query of the address that it was sent back to."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "code": "Zm9yLXRoaXMtZXhhbXBsZS1vbmx5LW5vdGhpbmctZWxzZQ",
-                    "challenge_id": "01990000-0000-7000-8000-0000000000c1",
-                }
-            ]
-        }
-    )
-
-    code: Token
-    challenge_id: UUID
 
 
 class FactorBody(Body):

@@ -17,6 +17,7 @@ from services.gateway.prompt.not_me import NotMePage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
+from services.gateway.prompt.sessions import HostedPages
 from services.gateway.queries.tenants import load_tenant
 from services.gateway.replies import Asker, Dependencies
 from services.gateway.settings import GatewaySettings
@@ -66,6 +67,7 @@ HTML = web.AppKey("html", Pages)
 CANCEL_PAGE = web.AppKey("cancel_page", RecoveryCancelPage)
 NOT_ME_PAGE = web.AppKey("not_me_page", NotMePage)
 DOWNLOAD_PAGE = web.AppKey("download_page", ReportDownloadPage)
+HOSTED_PAGES = web.AppKey("hosted_pages", HostedPages)
 DOCUMENT = web.AppKey("document", bytes)
 EVENT_DOCUMENT = web.AppKey("event_document", bytes)
 DOCUMENTATION = web.AppKey("documentation", Mapping[str, object])

@@ -1,9 +1,10 @@
 """The calls about a login and its challenge."""
 
-from services.gateway.api import answers, bodies, logins
+from services.gateway.api import answers, bodies, logins, prompt_bodies, prompt_sessions
 from services.gateway.api.auth import KeyScope
 from services.gateway.api.refusals import NO_ACCOUNT, NOT_OPEN, NOT_SENT, WRONG_CODE
 from services.gateway.api.route import Route
+from services.gateway.problems import HttpCode
 from shared.contracts import replies
 from shared.contracts.replies import RefusalCode
 
@@ -17,9 +18,14 @@ LOGIN_ROUTES = (
         handler=logins.start,
         summary="The first factor was right: may this account in?",
         body=bodies.LoginBody,
-        answer=replies.LoginAnswer,
+        answer=answers.DecidedLogin,
         is_idempotent=True,
-        refusals=(*NO_ACCOUNT, RefusalCode.METHOD_NOT_ALLOWED, RefusalCode.TOO_MANY_CHALLENGES),
+        refusals=(
+            *NO_ACCOUNT,
+            RefusalCode.METHOD_NOT_ALLOWED,
+            RefusalCode.TOO_MANY_CHALLENGES,
+            HttpCode.RETURN_URL_NOT_ALLOWED,
+        ),
     ),
     Route(
         method="GET",
@@ -73,11 +79,23 @@ LOGIN_ROUTES = (
     ),
     Route(
         method="POST",
+        path="/v1/prompt-sessions",
+        allows=(KeyScope.LOGINS,),
+        handler=prompt_sessions.create,
+        summary="An address that opens a hosted page, once",
+        body=prompt_bodies.PromptSessionBody,
+        answer=answers.PromptSession,
+        status=201,
+        is_idempotent=True,
+        refusals=(*NOT_OPEN, HttpCode.PROMPT_KIND_NOT_SERVED, HttpCode.RETURN_URL_NOT_ALLOWED),
+    ),
+    Route(
+        method="POST",
         path="/v1/assertions/redeem",
         allows=(KeyScope.LOGINS,),
         handler=logins.redeem,
         summary="The person is back from a hosted page: was the challenge passed?",
-        body=bodies.RedeemBody,
+        body=prompt_bodies.RedeemBody,
         answer=replies.RedeemAnswer,
         is_idempotent=True,
         refusals=(RefusalCode.NOT_REDEEMABLE,),

@@ -3,10 +3,13 @@
 import asyncio
 import datetime as dt
 
-from services.gateway.api.bodies import Empty, LoginBody, RedeemBody, SendBody, VerifyBody
+from services.gateway.api.bodies import Empty, LoginBody, SendBody, VerifyBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
+from services.gateway.api.prompt_bodies import RedeemBody
+from services.gateway.api.prompt_sessions import begin_session, refuses_return
 from services.gateway.api.translation import start_login
 from services.gateway.problems import Problem
+from services.gateway.prompt.kinds import PromptKind
 from shared.contracts.commands import (
     CancelChallenge,
     ReadChallenge,
@@ -15,20 +18,46 @@ from shared.contracts.commands import (
     SendCode,
     VerifyCode,
 )
-from shared.contracts.types import ChallengeId, FactorId
+from shared.contracts.replies import LoginAnswer
+from shared.contracts.types import ChallengeId, Decision, FactorId
 from shared.messaging.bus import NoReply, Unavailable
 
 _DELIVERIES_WITHIN = dt.timedelta(seconds=0.5)  # a slow notifier keeps nobody from seeing their challenge
 
 
 async def start(call: Call[LoginBody, Nothing]) -> Outcome:
-    """Whether this account may in."""
+    """Whether this account may in. With `return_url`, a decision that needs a page comes with its address."""
+    if call.body.return_url is not None:
+        problem = await refuses_return(call, call.body.return_url)
+        if problem is not None:
+            return problem
     command = start_login(call.body)
     account_id = call.body.account_id
     if call.body.trusted_device_token is not None:
         sealed = call.seal_typed(account_id, "trusted_device_token", call.body.trusted_device_token)
         command = command.model_copy(update={"trusted_device_token": sealed})
-    return await call.ask(command, account_id=account_id)
+    outcome = await call.ask(command, account_id=account_id)
+    return await _with_page(call, outcome, call.body.return_url) if call.body.return_url is not None else outcome
+
+
+async def _with_page(call: Call[LoginBody, Nothing], outcome: Outcome, return_url: str) -> Outcome:
+    """Asked again with the same key, the decision is the first one and the address a new one: of two, one is used."""
+    if isinstance(outcome, Problem):
+        return outcome
+    answer = LoginAnswer.model_validate(outcome.data)
+    if answer.decision is not Decision.CHALLENGE or answer.challenge is None:
+        return Said({**outcome.data, "prompt_url": None})
+    async with call.deps.database.transaction([call.tenant_id]) as conn:
+        made = await begin_session(
+            call,
+            conn,
+            kind=PromptKind.SIGN_IN,
+            account_id=call.body.account_id,
+            challenge_id=answer.challenge.id,
+            return_url=return_url,
+            state=call.body.state,
+        )
+    return Said({**outcome.data, "prompt_url": made.url})
 
 
 async def get(call: Call[Nothing, Nothing]) -> Outcome:

@@ -20,6 +20,12 @@ class Message(enum.Enum):
     NOTICE_DISPUTED = (200, "notice_disputed")
     NOT_DONE = (503, "not_done")
     NOT_NOW = (503, "not_now")
+    PROMPT_LINK_OVER = (410, "prompt_link_over")
+    PROMPT_OVER = (410, "prompt_over")
+    FORM_REFUSED = (403, "form_refused")
+    CHALLENGE_EXPIRED = (410, "challenge_expired")
+    CHALLENGE_EXHAUSTED = (410, "challenge_exhausted")
+    CHALLENGE_OVER = (410, "challenge_over")
 
     @property
     def status(self) -> int:
@@ -86,6 +92,28 @@ _ENGLISH = {
         ("We could not do it right now. Go back and press the button again in a minute.",),
     ),
     Message.NOT_NOW: Words("Not right now", ("We could not look it up. Open the link again in a minute.",)),
+    Message.PROMPT_LINK_OVER: Words(
+        "This link was used already, or is too old",
+        ("It opens one page in one browser, within ten minutes. Go back, and sign in again.",),
+    ),
+    Message.PROMPT_OVER: Words(
+        "This page is over",
+        ("It was open for too long, or in another browser. Go back to your helpdesk, and sign in again.",),
+    ),
+    Message.FORM_REFUSED: Words(
+        "This form is not ours",
+        ("It was sent from another page, or from an old one. Nothing was done. Open the page again.",),
+    ),
+    Message.CHALLENGE_EXPIRED: Words(
+        "The time is over", ("A sign-in waits ten minutes for its code. Go back, and sign in again.",)
+    ),
+    Message.CHALLENGE_EXHAUSTED: Words(
+        "Too many wrong codes",
+        ("This sign-in is closed. Go back, and sign in again. If it was not you who typed, change your password.",),
+    ),
+    Message.CHALLENGE_OVER: Words(
+        "This sign-in is over", ("It was finished or given up before. Go back to your helpdesk.",)
+    ),
 }
 
 _GERMAN = {
@@ -145,7 +173,49 @@ _GERMAN = {
         "Gerade nicht",
         ("Wir konnten nicht nachsehen. Öffnen Sie den Link in einer Minute noch einmal.",),
     ),
+    Message.PROMPT_LINK_OVER: Words(
+        "Dieser Link wurde schon benutzt oder ist zu alt",
+        (
+            (
+                "Er öffnet eine Seite in einem Browser, zehn Minuten lang. Gehen Sie zurück, und melden Sie sich noch "
+                "einmal an."
+            ),
+        ),
+    ),
+    Message.PROMPT_OVER: Words(
+        "Diese Seite ist vorbei",
+        (
+            (
+                "Sie war zu lange offen oder in einem anderen Browser. Gehen Sie zurück zu Ihrem Helpdesk, und melden "
+                "Sie sich noch einmal an."
+            ),
+        ),
+    ),
+    Message.FORM_REFUSED: Words(
+        "Dieses Formular ist nicht von uns",
+        ("Es kam von einer anderen oder einer alten Seite. Nichts ist geschehen. Öffnen Sie die Seite neu.",),
+    ),
+    Message.CHALLENGE_EXPIRED: Words(
+        "Die Zeit ist um",
+        ("Eine Anmeldung wartet zehn Minuten auf ihren Code. Gehen Sie zurück, und melden Sie sich noch einmal an.",),
+    ),
+    Message.CHALLENGE_EXHAUSTED: Words(
+        "Zu viele falsche Codes",
+        (
+            (
+                "Diese Anmeldung ist geschlossen. Gehen Sie zurück, und melden Sie sich noch einmal an. Haben nicht "
+                "Sie getippt, ändern Sie Ihr Passwort."
+            ),
+        ),
+    ),
+    Message.CHALLENGE_OVER: Words(
+        "Diese Anmeldung ist vorbei",
+        ("Sie wurde schon beendet oder abgebrochen. Gehen Sie zurück zu Ihrem Helpdesk.",),
+    ),
 }
 
 MESSAGES: Mapping[str, Mapping[Message, Words]] = MappingProxyType({"en": _ENGLISH, "de": _GERMAN})
 """By language."""
+
+BACK: Mapping[str, str] = MappingProxyType({"en": "Back to the helpdesk", "de": "Zurück zum Helpdesk"})
+"""The link under a message, where one leads on."""

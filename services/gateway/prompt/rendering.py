@@ -9,10 +9,16 @@ from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from services.gateway.prompt.languages import FALLBACK, LANGUAGES
-from services.gateway.prompt.messages import MESSAGES, Message
+from services.gateway.prompt.messages import BACK, MESSAGES, Message
 
 _PAGES = ("layout.html", "message.html", "problem.html", "documentation.html")
-_IN_EVERY_LANGUAGE = ("recovery_cancel.html", "report_download.html", "not_me.html")
+_IN_EVERY_LANGUAGE = (
+    "recovery_cancel.html",
+    "report_download.html",
+    "not_me.html",
+    "sign_in.html",
+    "recovery_key_replaced.html",
+)
 
 
 class Pages:
@@ -46,9 +52,10 @@ class Pages:
         status: int = 200,
         language: str = FALLBACK,
         has_form: bool = False,
+        then: str = "",
     ) -> web.Response:
-        """A page as an answer; a form may only be sent back to us."""
-        form = "'self'" if has_form else "'none'"
+        """A page as an answer; a form may only be sent back to us. ``then``: the origin that its answer may lead to."""
+        form = f"'self' {then}".strip() if has_form else "'none'"
         return web.Response(
             text=self.text(name, values, language=language),
             status=status,
@@ -56,12 +63,14 @@ class Pages:
             headers={"Content-Security-Policy": f"{self._policy}form-action {form}", "Content-Language": language},
         )
 
-    def form(self, name: str, values: Mapping[str, object], language: str) -> web.Response:
+    def form(
+        self, name: str, values: Mapping[str, object], language: str, *, status: int = 200, then: str = ""
+    ) -> web.Response:
         """One of the pages with a button, in that language."""
-        return self.response(f"{language}/{name}", values, language=language, has_form=True)
+        return self.response(f"{language}/{name}", values, status=status, language=language, has_form=True, then=then)
 
-    def say(self, message: Message, language: str) -> web.Response:
-        """A title and a few sentences."""
+    def say(self, message: Message, language: str, *, back: str | None = None) -> web.Response:
+        """A title and a few sentences. ``back``: the helpdesk's own address, to go on from here."""
         words = MESSAGES[language][message]
-        values = {"title": words.title, "texts": words.texts}
+        values = {"title": words.title, "texts": words.texts, "back": back, "back_label": BACK[language]}
         return self.response("message.html", values, status=message.status, language=language)
