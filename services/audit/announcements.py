@@ -1,10 +1,11 @@
-"""Signed heads as events."""
+"""What audit says itself: signed heads, and who took the log away."""
 
 import base64
 import datetime as dt
 
 from services.audit.domain.heads import SignedHead
 from shared.contracts import events
+from shared.contracts.commands import OpenAuditExport
 from shared.contracts.envelope import Envelope, begin
 from shared.contracts.types import SYSTEM
 
@@ -26,4 +27,12 @@ def head_signed(head: SignedHead, *, at: dt.datetime) -> Envelope[events.AuditHe
         actor=SYSTEM,
         source=SOURCE,
         at=at,
+    )
+
+
+def log_exported(command: Envelope[OpenAuditExport], *, before: int, at: dt.datetime) -> Envelope[events.AuditExported]:
+    """An export began, in the name of whoever asked; ``at`` is tenant time."""
+    wanted = command.data
+    return command.follow(
+        events.AuditExported(format=wanted.format, after=wanted.after, before=before), source=SOURCE, at=at
     )

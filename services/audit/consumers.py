@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from services.audit.deps import Deps
-from services.audit.handlers import entries, events, proof
+from services.audit.handlers import entries, events, exports, proof
 from shared.contracts import commands
 from shared.contracts.codec import EVENTS
 from shared.messaging.handler_table import HandlerTable, on, on_list
@@ -15,5 +15,6 @@ if TYPE_CHECKING:
 TABLE = HandlerTable[Deps](
     *(on_list(AUDIT_EVENTS, cast("type[Event]", event), events.append_events) for event in EVENTS.values()),
     on(AUDIT_REQUESTS, commands.ReadEntries, entries.read_entries),
+    on(AUDIT_REQUESTS, commands.OpenAuditExport, exports.open_audit_export),
     on(AUDIT_REQUESTS, commands.ReadProof, proof.read_proof),
 )

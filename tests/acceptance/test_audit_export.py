@@ -29,6 +29,12 @@ _PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
 class Reader(Helpdesk):
     """A backend that takes files."""
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Its connection."""
+        assert self._session is not None
+        return self._session
+
     async def file(self, path: str) -> tuple[str, str]:
         """Type and text of a file."""
         assert self._session is not None
@@ -132,6 +138,29 @@ async def test_the_feed_is_read_page_by_page_without_gap_or_repetition(stack: St
         assert seen == list(range(1, len(seen) + 1))
         assert len(seen) > 120
         assert (await reader.call("GET", f"/v1/events?after={after + 1000}"))["data"] == []
+
+
+async def test_who_took_the_log_away_is_in_the_log(stack: Stack) -> None:
+    """With what was asked for, and by which key; a look at the head takes nothing."""
+    async with open_world(stack, backend=Reader) as world:
+        reader = world.helpdesk
+        assert isinstance(reader, Reader)
+        await enrolled(reader, "ann")
+        await eventually(lambda: reader.call("GET", "/v1/audit/proof"), lambda answer: answer["last_seq"] > 4)
+        async with reader.session.head("/v1/audit/export?format=csv") as response:
+            assert response.status == 200
+        await reader.file("/v1/audit/export?format=csv&after=1&before=4")
+        [taken] = await eventually(
+            lambda: _found(reader, "/v1/audit?types=audit.exported"), lambda found: len(found) > 0
+        )
+        assert taken["event"]["data"] == {"format": "csv", "after": 1, "before": 4}
+        keys = (await reader.call("GET", "/v1/api-keys"))["data"]
+        assert taken["actor"] in {f"api_key:{key['id']}" for key in keys}
+
+
+async def _found(reader: Reader, path: str) -> list[dict[str, Any]]:
+    data: list[dict[str, Any]] = (await reader.call("GET", path))["data"]
+    return data
 
 
 async def test_a_key_without_the_scope_gets_no_file(stack: Stack) -> None:

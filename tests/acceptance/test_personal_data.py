@@ -5,6 +5,7 @@ import json
 import pytest
 
 from services.cli.demo.helpdesk import Helpdesk
+from tests.support.backend import happened
 from tests.support.eventually import eventually
 from tests.support.people import enrolled, open_world
 from tests.support.stack import Stack
@@ -51,3 +52,17 @@ async def test_the_copy_holds_what_is_known_and_no_secret(stack: Stack) -> None:
         for secret in (ann.seed, *ann.backup_codes, "bob"):
             assert secret not in text
         await reader.refused("GET", "/v1/accounts/nobody/export", None, "account_not_found")
+
+
+async def test_who_took_a_copy_is_in_the_persons_timeline(stack: Stack) -> None:
+    """Addresses leave in clear: each copy can be answered for, by the key that took it."""
+    async with open_world(stack, backend=Reader) as world:
+        reader = world.helpdesk
+        assert isinstance(reader, Reader)
+        await enrolled(reader, "ann")
+        await reader.file("/v1/accounts/ann/export")
+        await reader.file("/v1/accounts/ann/export")
+        taken = await happened(reader, "ann", "account.exported", times=2)
+        assert {each["summary"] for each in taken} == {"A copy of what is known of the person was taken."}
+        keys = await reader.call("GET", "/v1/api-keys")
+        assert {each["actor"] for each in taken} <= {f"api_key:{key['id']}" for key in keys["data"]}

@@ -261,6 +261,8 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "webhook_endpoint.disabled": {"reason": "failing"},
         "broker_access.granted": {"username": f"tenant.{TENANT}", "is_rotated": True},
         "broker_access.revoked": {"username": f"tenant.{TENANT}"},
+        "audit.exported": {"format": "jsonl", "after": 100, "before": 200},
+        "open_audit_export": {"format": "jsonl", "after": 100, "before": 200},
         "audit.head": {"key_id": "k1", "signature": "c2lnbmF0dXJlLW9mLXRoZS1oZWFk"},
     }
 )

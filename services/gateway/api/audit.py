@@ -7,7 +7,8 @@ from services.gateway.api.entries import before, entries_of
 from services.gateway.downloads import CSV, Streamed
 from services.gateway.exports import FORMATS, JSON_LINES, Extract, pages_of
 from services.gateway.problems import Problem
-from shared.contracts.commands import ReadEntries, ReadProof
+from shared.contracts.commands import OpenAuditExport, ReadEntries, ReadProof
+from shared.contracts.replies import OpenedAuditExport
 
 
 async def search(call: Call[Nothing, AuditQuery]) -> Outcome:
@@ -36,13 +37,15 @@ async def proof(call: Call[Nothing, Nothing]) -> Outcome:
 
 
 async def export(call: Call[Nothing, AuditExportQuery]) -> Outcome | Streamed:
-    """The log as a file: CSV (RFC 4180) or JSON lines, each entry with what its hash is made of."""
-    said = await call.ask(ReadProof())
+    """The log as a file: CSV (RFC 4180) or JSON lines, each entry with what its hash is made of. That it was taken
+    leaves an entry of its own, after those of the file.
+    """
+    query = call.query
+    wished = OpenAuditExport(format=query.format, after=query.after, before=query.before, is_look=call.is_head)
+    said = await call.ask(wished)
     if isinstance(said, Problem):
         return said
-    query = call.query
-    end = int(str(said.data["last_seq"])) + 1
-    before_seq = end if query.before is None else min(query.before, end)
+    before_seq = OpenedAuditExport.model_validate(dict(said.data)).before
     wanted = Extract(tenant_id=call.tenant_id, actor=call.caller.actor, after=query.after, before=before_seq)
     return Streamed(
         file_name=f"audit-{query.after + 1}-{before_seq - 1}.{query.format}",

@@ -42,6 +42,7 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
     {
         "account.upserted": {"changed": ["role", "locale"], "is_sso": False},
         "api_key.created": {"scopes": ["logins", "accounts:write"]},
+        "audit.exported": {"format": "jsonl", "after": 0, "before": 1_043},
         "audit.head": {"key_id": "k1"},
         "backup_codes.low": {"codes_left": 3},
         "challenge.cancelled": {"reason": "requested"},

@@ -9,11 +9,13 @@ from shared.contracts.replies import Entry
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "account.erased": "The helpdesk deleted the account.",
+        "account.exported": "A copy of what is known of the person was taken.",
         "account.password_changed": "The password was changed at the helpdesk.",
         "account.reset": "Two-factor sign-in was reset: {reason}.",
         "account.upserted": "The helpdesk sent the account's data.",
         "api_key.created": "An API key was made.",
         "api_key.revoked": "An API key was revoked.",
+        "audit.exported": "The audit log was taken away ({format}), the entries after {after} and before {before}.",
         "audit.head": "The audit log was signed up to entry {seq}.",
         "backup_codes.generated": "New codes were made ({kind}: {count}); those before are void.",
         "backup_codes.imported": "{count} backup codes of another system were taken over.",

@@ -18,7 +18,7 @@ from shared.contracts.commands.accounts import (
     ReadPersonalData,
     RecordPasswordChange,
 )
-from shared.contracts.commands.audit import ReadEntries, ReadProof
+from shared.contracts.commands.audit import OpenAuditExport, ReadEntries, ReadProof
 from shared.contracts.commands.deliveries import (
     DisputeNotice,
     Notify,
@@ -134,6 +134,7 @@ __all__ = [
     "MakeRecoveryCode",
     "MoveClock",
     "Notify",
+    "OpenAuditExport",
     "OpenRecoveryChallenge",
     "OpenReport",
     "PreviewPolicy",

@@ -69,6 +69,8 @@ class ReadPersonalData(Request):
     type = "read_personal_data"
     lane = _POLICY_REQUESTS
 
+    is_look: bool = False  # for the head of the answer only: nobody takes anything away
+
 
 class ConcludeErasure(Command):
     """otp_worker has destroyed all that it had of the account: its id may be given again."""

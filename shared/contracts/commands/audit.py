@@ -19,6 +19,18 @@ class ReadEntries(Request):
     with_proof: bool = False  # each entry with what its hash is made of
 
 
+class OpenAuditExport(Request):
+    """The log is taken away as a file; entries after and before these, both exclusive. Answer: `OpenedAuditExport`."""
+
+    type = "open_audit_export"
+    lane = _AUDIT_REQUESTS
+
+    format: str
+    after: int = 0  # sequence number
+    before: int | None = None  # None: up to the end as it is now
+    is_look: bool = False  # for the head of the answer only: nobody takes anything away
+
+
 class ReadProof(Request):
     """What an outsider needs to check the tenant's chain. Answer: `ProofAnswer`."""
 

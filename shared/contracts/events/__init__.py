@@ -5,6 +5,7 @@ The envelope says whose, who, when and why; here is what. No code, no seed, no f
 
 from shared.contracts.events.accounts import (
     AccountErased,
+    AccountExported,
     AccountPasswordChanged,
     AccountReset,
     AccountUpserted,
@@ -74,6 +75,7 @@ from shared.contracts.events.reports import ReportDownloaded, ReportEvent, Repor
 from shared.contracts.events.tenants import (
     ApiKeyCreated,
     ApiKeyRevoked,
+    AuditExported,
     AuditHead,
     BrokerAccessGranted,
     BrokerAccessRevoked,
@@ -97,11 +99,13 @@ from shared.contracts.events.webhooks import (
 
 __all__ = [
     "AccountErased",
+    "AccountExported",
     "AccountPasswordChanged",
     "AccountReset",
     "AccountUpserted",
     "ApiKeyCreated",
     "ApiKeyRevoked",
+    "AuditExported",
     "AuditHead",
     "BackupCodesGenerated",
     "BackupCodesImported",

@@ -45,6 +45,12 @@ class AccountErased(Event):
     version: int | None = None
 
 
+class AccountExported(Event):
+    """Somebody took the copy of what is known of the person; who, the envelope says."""
+
+    type = "account.exported"
+
+
 class AccountPasswordChanged(Event):
     type = "account.password_changed"
 

@@ -89,6 +89,16 @@ class BrokerAccessRevoked(Event):
     username: str
 
 
+class AuditExported(Event):
+    """Somebody began to take the audit log away, from `after` to `before`, both exclusive; who, the envelope says."""
+
+    type = "audit.exported"
+
+    format: str
+    after: int
+    before: int
+
+
 class AuditHead(Event):
     """A signed head of a tenant's chain: whoever keeps it can prove that nothing before it was cut off."""
 

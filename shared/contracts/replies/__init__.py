@@ -9,7 +9,14 @@ from shared.contracts.replies.accounts import (
     GateView,
     PersonalData,
 )
-from shared.contracts.replies.audit import EntriesAnswer, Entry, ProofAnswer, SignedHeadView, SigningKey
+from shared.contracts.replies.audit import (
+    EntriesAnswer,
+    Entry,
+    OpenedAuditExport,
+    ProofAnswer,
+    SignedHeadView,
+    SigningKey,
+)
 from shared.contracts.replies.deliveries import (
     DeliveriesView,
     DeliveryView,
@@ -91,6 +98,7 @@ __all__ = [
     "NewWebhookEndpoint",
     "NoticeView",
     "OfferedFactor",
+    "OpenedAuditExport",
     "OpenedReport",
     "PendingCodesStatus",
     "PersonalData",

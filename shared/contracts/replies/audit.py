@@ -50,6 +50,12 @@ class ProofAnswer(Value):
     keys: tuple[SigningKey, ...] = ()
 
 
+class OpenedAuditExport(Value):
+    """Up to which sequence number, exclusive, the file goes."""
+
+    before: int
+
+
 class EntriesAnswer(Value):
     """A page of the audit log."""
 

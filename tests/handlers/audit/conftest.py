@@ -16,7 +16,7 @@ from services.audit.deps import Deps
 from shared.clock import host_now
 from shared.contracts import events
 from shared.contracts.codec import encode
-from shared.contracts.commands import ReadEntries
+from shared.contracts.commands import ReadEntries, Request
 from shared.contracts.envelope import Envelope, Event, begin
 from shared.contracts.replies import EntriesAnswer
 from shared.contracts.types import SYSTEM, Decision, Purpose
@@ -71,13 +71,12 @@ class Audit:
 
     async def read(self, tenant_id: UUID, account_id: str | None = None, **asked: object) -> EntriesAnswer:
         """Ask for a page of the log."""
+        return EntriesAnswer.model_validate(await self.ask(tenant_id, ReadEntries.model_validate(asked), account_id))
+
+    async def ask(self, tenant_id: UUID, request: Request, account_id: str | None = None) -> dict[str, object] | None:
+        """The data of an answer."""
         command = begin(
-            ReadEntries.model_validate(asked),
-            tenant_id=tenant_id,
-            account_id=account_id,
-            actor="api_key:test",
-            source="/gateway",
-            at=AT,
+            request, tenant_id=tenant_id, account_id=account_id, actor="api_key:test", source="/gateway", at=AT
         )
         incoming = Incoming(
             lane=AUDIT_REQUESTS.name,
@@ -88,7 +87,7 @@ class Audit:
         )
         [reply] = await self.consumer.receive([incoming])
         assert isinstance(reply, Reply)
-        return EntriesAnswer.model_validate(open_answer(self.answers, command, reply.body).data)
+        return open_answer(self.answers, command, reply.body).data
 
 
 @pytest.fixture
