@@ -31,7 +31,7 @@ class EnforcementFacts:
     is_sso: bool
     held_factors: int  # active or suspended: guessing until a factor is suspended shall not open the door
     was_satisfied: bool  # had a factor once: no second grace
-    subject_since: dt.datetime  # the latest of: account made, role changed, SSO left
+    subject_since: dt.datetime  # the latest of: account made, role changed, SSO left, active again after long
     required_since: dt.datetime | None  # since when the policy covers the account's role
     resumed_at: dt.datetime | None = None  # since when it does again, where a day's notice of that is owed
     paused: EarlierPolicy | None = None  # what was in force when it last ended for the role
@@ -41,6 +41,7 @@ class EnforcementFacts:
     exempt_until: dt.datetime | None = None
     extended_until: dt.datetime | None = None  # an admin's unlock or extension
     must_enrol_since: dt.datetime | None = None  # a reset or a recovery
+    notice_from: dt.datetime | None = None  # the account, or what is asked of it alone, is back: a day is owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +172,17 @@ def _floor(earlier: EarlierPolicy, facts: EnforcementFacts) -> _Limits | None:
 
 
 def _with_notice(said: _Limits, facts: EnforcementFacts) -> _Limits:
-    """A deadline is a day away at least from the end of an exemption, and from the day that a role is covered."""
+    """A deadline is a day away at least from the end of an exemption, from the day that a role is covered, and from the
+    return of what was away.
+    """
     if said.grace_until is None:
         return said
-    return _no_earlier(said, [*_after_exemption(facts), *_after_resumption(facts)])
+    after = (*_a_day_after(facts.exempt_until), *_a_day_after(facts.notice_from), *_after_resumption(facts))
+    return _no_earlier(said, after)
 
 
-def _after_exemption(facts: EnforcementFacts) -> list[_Limits]:
-    if facts.exempt_until is None:
-        return []
-    return [_Limits(facts.exempt_until + SHORTEST_NOTICE, facts.exempt_until + SHORTEST_NOTICE)]
+def _a_day_after(instant: dt.datetime | None) -> list[_Limits]:
+    return [] if instant is None else [_Limits(instant + SHORTEST_NOTICE, instant + SHORTEST_NOTICE)]
 
 
 def _after_resumption(facts: EnforcementFacts) -> list[_Limits]:

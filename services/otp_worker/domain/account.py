@@ -63,6 +63,7 @@ class Requirement:
     exempt_until: dt.datetime | None
     extended_until: dt.datetime | None
     must_enrol_since: dt.datetime | None
+    notice_from: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,7 @@ def login_facts(account: Account, *, held_factors: int, is_device_trusted: bool 
         exempt_until=requirement.exempt_until,
         extended_until=requirement.extended_until,
         must_enrol_since=requirement.must_enrol_since,
+        notice_from=requirement.notice_from,
         held_factors=held_factors,
         was_enrolled=account.state.first_enrolled_at is not None,
         is_device_trusted=is_device_trusted,

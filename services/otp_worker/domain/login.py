@@ -36,6 +36,7 @@ class LoginFacts:
     paused: EarlierPolicy | None = None
     earlier: Sequence[EarlierPolicy] = ()
     individually_required_since: dt.datetime | None = None
+    notice_from: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ def enforcement_for(policy: Policy, facts: LoginFacts, now: dt.datetime) -> Enfo
             exempt_until=facts.exempt_until,
             extended_until=facts.extended_until,
             must_enrol_since=facts.must_enrol_since,
+            notice_from=facts.notice_from,
         ),
         now,
     )

@@ -22,13 +22,13 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
     rows = await conn.fetch(
         """
         SELECT f.tenant_id, f.account_id, f.tenant_now, now() AS system_now, f.role, f.is_active, f.is_sso,
-               greatest(f.created_at, f.left_sso_at, f.role_changed_at) AS subject_since,
+               greatest(f.created_at, f.left_sso_at, f.role_changed_at, f.restarted_at) AS subject_since,
                f.email_sealed, f.email_masked, f.email_digest, f.email_verified, f.email_proved_at, f.email_changed_at,
                CASE WHEN f.former_email_until > f.tenant_now THEN f.former_email END AS former_email,
                f.phone_sealed, f.phone_masked, f.phone_digest, f.locale, f.time_zone,
                greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
                f.policy_version, f.policy, f.covered, f.earlier_policies, f.is_individually_required,
-               f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since,
+               f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since, f.notice_from,
                t.name AS tenant_name, t.settings AS tenant_settings,
                a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
                a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
@@ -158,6 +158,7 @@ def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Ac
             exempt_until=row["exempt_until"],
             extended_until=row["extended_until"],
             must_enrol_since=row["must_enrol_since"],
+            notice_from=row["notice_from"],
         ),
         email=contact(row, "email"),
         email_verified=row["email_verified"],

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
+from services.policy.domain.requirement import SAME_REQUIREMENT_WITHIN
 from shared.contracts.commands import PutAccount
 from shared.contracts.types import Contact, Role
 
@@ -19,7 +20,8 @@ ADDRESS_SETTLES_IN = dt.timedelta(days=7)
 """Until then an address that nobody proved here serves notices only: whoever has the password can change it."""
 
 _UNTOLD = frozenset({"version", "versions", "email_proved_at", "email_changed_at", "former_email", "former_email_until",
-                     "left_sso_at", "role_changed_at"})  # fmt: skip
+                     "left_sso_at", "role_changed_at", "deactivated_at", "was_overdue", "restarted_at",
+                     "returned_at"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class Account:
     password_changed_at: dt.datetime | None = None
     left_sso_at: dt.datetime | None = None
     role_changed_at: dt.datetime | None = None
+    deactivated_at: dt.datetime | None = None  # None: active, or never was
+    was_overdue: bool = False  # the deadline was over when it was deactivated
+    restarted_at: dt.datetime | None = None  # active for the first time, or again after long
+    returned_at: dt.datetime | None = None  # active again before that: a day's notice is owed
 
     def told_by(self, fact: str) -> int | None:
         """The version that told a fact last; `WHOLE`: the last one that told of the whole account."""
@@ -53,7 +59,8 @@ class Account:
     @property
     def subject_since(self) -> dt.datetime:
         """The earliest instant that a grace period can start at."""
-        return max(self.created_at, self.left_sso_at or self.created_at, self.role_changed_at or self.created_at)
+        instants = (self.created_at, self.left_sso_at, self.role_changed_at, self.restarted_at)
+        return max(each for each in instants if each is not None)
 
     @property
     def is_mailbox_known(self) -> bool:
@@ -108,9 +115,18 @@ def _is_before(version: int | None, known: int | None) -> bool:
 
 
 def changed_account(
-    before: Account | None, change: PutAccount, *, account_id: str, is_covered: bool, now: dt.datetime
+    before: Account | None,
+    change: PutAccount,
+    *,
+    account_id: str,
+    is_covered: bool,
+    is_overdue: bool = False,
+    now: dt.datetime,
 ) -> Account:
-    """The account after the change. What was not given stays; what was given as None goes back to its default."""
+    """The account after the change. What was not given stays; what was given as None goes back to its default.
+
+    ``is_covered``, ``is_overdue``: whether a factor was asked of it before, and should have been there by now.
+    """
     blank = Account(account_id=account_id, created_at=now)
     old = before or blank
     given = _news(old, change)
@@ -140,7 +156,19 @@ def changed_account(
         new = replace(new, left_sso_at=now)
     if old.role is not new.role and not is_covered:
         new = replace(new, role_changed_at=now)  # a promotion within the requirement starts no new grace period
-    return new
+    if old.is_active and not new.is_active:
+        new = replace(new, deactivated_at=now, was_overdue=is_overdue)
+    return _returned(new, now) if new.is_active and not old.is_active else new
+
+
+def _returned(account: Account, now: dt.datetime) -> Account:
+    """Active again: after long a requirement starts anew. Before that the old start holds, with a day's notice for who
+    was not overdue when they left; to be deactivated for a minute renews nobody's grace.
+    """
+    back = replace(account, deactivated_at=None, was_overdue=False)
+    if account.deactivated_at is None or account.deactivated_at + SAME_REQUIREMENT_WITHIN <= now:
+        return replace(back, restarted_at=now)
+    return back if account.was_overdue else replace(back, returned_at=now)
 
 
 def _told_with(given: frozenset[str]) -> frozenset[str]:

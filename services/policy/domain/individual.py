@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from services.policy.domain.requirement import SAME_REQUIREMENT_WITHIN
 from services.policy.domain.standing import Standing
 from shared.contracts.commands import ChangeEnforcement
 from shared.rules.enforcement import SHORTEST_NOTICE
@@ -18,6 +19,9 @@ class Individual:
 
     is_required: bool = False
     required_since: dt.datetime | None = None
+    required_until: dt.datetime | None = None  # taken back then
+    was_overdue: bool = False  # the deadline was over by then
+    resumed_at: dt.datetime | None = None  # set again: a day's notice is owed
     exempt_until: dt.datetime | None = None
     extended_until: dt.datetime | None = None
 
@@ -34,20 +38,26 @@ def individual_of(standing: Standing) -> Individual:
     return Individual(
         is_required=standing.is_individually_required,
         required_since=standing.individually_required_since,
+        required_until=standing.individually_required_until,
+        was_overdue=standing.was_individually_overdue,
+        resumed_at=standing.individually_resumed_at,
         exempt_until=standing.exempt_until,
         extended_until=standing.extended_until,
     )
 
 
-def after_change(before: Individual, change: ChangeEnforcement, now: dt.datetime) -> Individual | OutOfRange:
-    """What holds afterwards. What was not given stays; None ends what there is."""
+def after_change(
+    before: Individual, change: ChangeEnforcement, now: dt.datetime, *, is_overdue: bool = False
+) -> Individual | OutOfRange:
+    """What holds afterwards. What was not given stays; None ends what there is. ``is_overdue``: see `Standing`."""
     given = frozenset(change.given)
     untils = {"exempt_until": change.exempt_until, "extended_until": change.extended_until}
     if (wrong := next(_out_of_range(given, untils.items(), now), None)) is not None:
         return wrong
     after = before
     if "required" in given:
-        after = _required(after, now) if change.required else replace(after, is_required=False, required_since=None)
+        require = _required if change.required else _not_required
+        after = require(after, now, is_overdue=is_overdue)
     if "exempt_until" in given:
         after = replace(after, exempt_until=change.exempt_until or _exemption_ended(before, now))
     if "extended_until" in given:
@@ -55,9 +65,13 @@ def after_change(before: Individual, change: ChangeEnforcement, now: dt.datetime
     return after
 
 
-def after_clearing(before: Individual, now: dt.datetime) -> Individual:
+def after_clearing(before: Individual, now: dt.datetime, *, is_overdue: bool = False) -> Individual:
     """Only the policy holds, as soon as a day's notice is over."""
-    return Individual(exempt_until=_exemption_ended(before, now), extended_until=_extension_ended(before, now))
+    return replace(
+        _not_required(before, now, is_overdue=is_overdue),
+        exempt_until=_exemption_ended(before, now),
+        extended_until=_extension_ended(before, now),
+    )
 
 
 def opens_account(before: Individual, after: Individual) -> bool:
@@ -81,9 +95,23 @@ def _out_of_range(
             yield OutOfRange(name)
 
 
-def _required(before: Individual, now: dt.datetime) -> Individual:
-    """Required again, it neither starts anew nor is due at once."""
-    return before if before.is_required else replace(before, is_required=True, required_since=now)
+def _required(before: Individual, now: dt.datetime, *, is_overdue: bool) -> Individual:
+    """Said again it starts nothing anew; nor does it within 30 days of being taken back. Then there is a day's notice,
+    but none for who is, or was when it was taken back, overdue.
+    """
+    if before.is_required:
+        return before
+    required = replace(before, is_required=True, required_until=None, was_overdue=False)
+    if before.required_until is None or before.required_until + SAME_REQUIREMENT_WITHIN <= now:
+        return replace(required, required_since=now, resumed_at=None)
+    return required if is_overdue or before.was_overdue else replace(required, resumed_at=now)
+
+
+def _not_required(before: Individual, now: dt.datetime, *, is_overdue: bool) -> Individual:
+    """Taken back; since when it held is remembered."""
+    if not before.is_required:
+        return before
+    return replace(before, is_required=False, required_until=now, was_overdue=is_overdue)
 
 
 def _exemption_ended(before: Individual, now: dt.datetime) -> dt.datetime | None:

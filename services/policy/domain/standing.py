@@ -7,6 +7,7 @@ from services.policy.domain.account import Account
 from services.policy.domain.requirement import StoredPolicy
 from shared.contracts.policy import Policy
 from shared.contracts.requirement import Covered, EarlierPolicy
+from shared.contracts.types import EnforcementState
 from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
 
 
@@ -22,6 +23,9 @@ class Standing:
     earlier: tuple[EarlierPolicy, ...] = ()
     is_individually_required: bool = False
     individually_required_since: dt.datetime | None = None
+    individually_required_until: dt.datetime | None = None  # taken back then
+    was_individually_overdue: bool = False  # by then
+    individually_resumed_at: dt.datetime | None = None  # set again: a day's notice is owed
     exempt_until: dt.datetime | None = None
     extended_until: dt.datetime | None = None
     must_enrol_since: dt.datetime | None = None
@@ -52,6 +56,9 @@ class Standing:
             exempt_until=self.exempt_until,
             extended_until=self.extended_until,
             must_enrol_since=self.must_enrol_since,
+            notice_from=max(
+                (each for each in (account.returned_at, self.individually_resumed_at) if each is not None), default=None
+            ),
         )
 
     def under(self, stored: StoredPolicy) -> "Standing":
@@ -62,3 +69,8 @@ class Standing:
     def enforcement_at(self, now: dt.datetime) -> Enforcement:
         """Where the account stands at ``now`` (tenant time)."""
         return enforcement_of(self.policy, self.facts, now)
+
+    def is_overdue_at(self, now: dt.datetime) -> bool:
+        """Whether a deadline is over, but for the day that a return gives: to come back again gives no other."""
+        state = enforcement_of(self.policy, replace(self.facts, notice_from=None), now).state
+        return state in (EnforcementState.LOCKED_OUT, EnforcementState.MUST_ENROL)

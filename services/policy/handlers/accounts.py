@@ -75,7 +75,14 @@ async def put(case: Case, change: PutAccount, *, told_at: dt.datetime | None) ->
         return refuse(RefusalCode.ACCOUNT_ERASED)
     if erasure is not None:
         case = replace(case, now=max(case.now, erasure.erased_at + _AFTER))
-    account = changed_account(known, change, account_id=case.account_id, is_covered=_is_covered(before), now=case.now)
+    account = changed_account(
+        known,
+        change,
+        account_id=case.account_id,
+        is_covered=_is_covered(before),
+        is_overdue=before is not None and before.is_overdue_at(case.now),
+        now=case.now,
+    )
     if account != known:
         await store_account(case.conn, case.tenant_id, account)
     after = await case.standing()

@@ -30,7 +30,8 @@ async def change_enforcement(message: Envelope[ChangeEnforcement], uow: UnitOfWo
     before = await case.standing()
     if before is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    after = after_change(individual_of(before), message.data, case.now)
+    is_overdue = before.is_overdue_at(case.now)
+    after = after_change(individual_of(before), message.data, case.now, is_overdue=is_overdue)
     if (refused := await _may_not(case, message.data.acting, before, after)) is not None:
         return refused
     match after:
@@ -46,7 +47,7 @@ async def clear_enforcement(message: Envelope[ClearEnforcement], uow: UnitOfWork
     before = await case.standing()
     if before is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    after = after_clearing(individual_of(before), case.now)
+    after = after_clearing(individual_of(before), case.now, is_overdue=before.is_overdue_at(case.now))
     if (refused := await _may_not(case, message.data.acting, before, after)) is not None:
         return refused
     return await _store(case, before, after, message.data)

@@ -17,9 +17,9 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
                (tenant_id, account_id, role, email_sealed, email_masked, email_digest, email_verified, email_proved_at,
                 email_changed_at, former_email, former_email_until, phone_sealed, phone_masked, phone_digest, locale,
                 time_zone, is_sso, is_active, version, left_sso_at, role_changed_at, created_at,
-                versions)
+                versions, deactivated_at, was_overdue, restarted_at, returned_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23)
+                $23, $24, $25, $26, $27)
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET role = excluded.role, email_sealed = excluded.email_sealed, email_masked = excluded.email_masked,
                email_digest = excluded.email_digest, email_verified = excluded.email_verified,
@@ -29,7 +29,9 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
                phone_digest = excluded.phone_digest, locale = excluded.locale, time_zone = excluded.time_zone,
                is_sso = excluded.is_sso, is_active = excluded.is_active, version = excluded.version,
                left_sso_at = excluded.left_sso_at, role_changed_at = excluded.role_changed_at,
-               versions = excluded.versions
+               versions = excluded.versions, deactivated_at = excluded.deactivated_at,
+               was_overdue = excluded.was_overdue, restarted_at = excluded.restarted_at,
+               returned_at = excluded.returned_at
         """,
         tenant_id,
         account.account_id,
@@ -50,6 +52,10 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
         account.role_changed_at,
         account.created_at,
         dict(account.versions),
+        account.deactivated_at,
+        account.was_overdue,
+        account.restarted_at,
+        account.returned_at,
     )
 
 

@@ -81,11 +81,14 @@ async def store_individual(conn: Connection, tenant_id: UUID, account_id: str, i
     await conn.execute(
         """
         INSERT INTO policy.enforcements AS e
-               (tenant_id, account_id, is_required, required_since, exempt_until, extended_until)
-        VALUES ($1, $2, $3, $4, $5, $6)
+               (tenant_id, account_id, is_required, required_since, exempt_until, extended_until, required_until,
+                was_overdue, resumed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET is_required = excluded.is_required, required_since = excluded.required_since,
-               exempt_until = excluded.exempt_until, extended_until = excluded.extended_until
+               exempt_until = excluded.exempt_until, extended_until = excluded.extended_until,
+               required_until = excluded.required_until, was_overdue = excluded.was_overdue,
+               resumed_at = excluded.resumed_at
         """,
         tenant_id,
         account_id,
@@ -93,6 +96,9 @@ async def store_individual(conn: Connection, tenant_id: UUID, account_id: str, i
         individual.required_since,
         individual.exempt_until,
         individual.extended_until,
+        individual.required_until,
+        individual.was_overdue,
+        individual.resumed_at,
     )
 
 

@@ -25,8 +25,11 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                a.versions, a.email_proved_at, a.email_changed_at, a.former_email, a.former_email_until, a.phone_sealed,
                a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.is_sso, a.is_active, a.version,
                a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
+               a.deactivated_at, a.was_overdue, a.restarted_at, a.returned_at,
                p.policy, p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
-               coalesce(e.is_required, false) AS is_required, e.required_since, e.exempt_until, e.extended_until,
+               coalesce(e.is_required, false) AS is_required, e.required_since, e.required_until,
+               coalesce(e.was_overdue, false) AS was_individually_overdue, e.resumed_at,
+               e.exempt_until, e.extended_until,
                e.must_enrol_since, e.announced_at, e.announced_deadline, e.locked_out_at,
                f.first_enrolled_at IS NOT NULL AS was_satisfied, coalesce(f.held_factors, 0) AS held_factors,
                coalesce(f.has_email_factor, false) AS has_email_factor
@@ -74,6 +77,9 @@ def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...]) -
         earlier=earlier,
         is_individually_required=row["is_required"],
         individually_required_since=row["required_since"],
+        individually_required_until=row["required_until"],
+        was_individually_overdue=row["was_individually_overdue"],
+        individually_resumed_at=row["resumed_at"],
         exempt_until=row["exempt_until"],
         extended_until=row["extended_until"],
         must_enrol_since=row["must_enrol_since"],
@@ -107,6 +113,10 @@ def _account(row: Record) -> Account:
         password_changed_at=row["password_changed_at"],
         left_sso_at=row["left_sso_at"],
         role_changed_at=row["role_changed_at"],
+        deactivated_at=row["deactivated_at"],
+        was_overdue=row["was_overdue"],
+        restarted_at=row["restarted_at"],
+        returned_at=row["returned_at"],
     )
 
 

@@ -107,6 +107,24 @@ async def test_who_leaves_sso_gets_a_grace_period_from_then(stack: Stack) -> Non
         assert 7 * DAY - HOUR < instant(stands["deadline"]) - helpdesk.now <= 7 * DAY
 
 
+async def test_who_is_active_again_after_the_deadline_has_a_day(stack: Stack) -> None:
+    """The login is decided by the same word as the notice: who was away while the deadline passed is warned first."""
+    async with open_world(stack) as world:
+        helpdesk, ben = world.helpdesk, Owner(world.helpdesk, "ben")
+        await ben.put()
+        await helpdesk.call("PUT", "/v1/policy", EVERYBODY)
+        await ben.notice("enforcement_started")
+        told = await ben.messages()
+        await ben.change(active=False)
+        await helpdesk.move_clock(20 * DAY)
+        assert await ben.decision() == "deny"
+        await ben.change(active=True)
+        await ben.notice("enforcement_started", but=told)
+        assert (await ben.enforcement(), await ben.decision()) == ("grace", "enrol_optional")
+        await helpdesk.move_clock(DAY)
+        assert (await ben.enforcement(), await ben.decision()) == ("locked_out", "locked_out")
+
+
 async def test_of_two_authenticators_one_may_go(stack: Stack) -> None:
     """The other one and the codes still guard; what a browser was trusted for is asked for again."""
     async with open_world(stack) as world:

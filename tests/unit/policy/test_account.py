@@ -27,10 +27,17 @@ def contact(name: str, *, sealed: str = "once") -> Contact:
     return Contact(sealed=f"v1.k1.{name}{sealed}", masked=name[0], digest=name)
 
 
-def change(before: Account | None, *, at: dt.datetime = NOW, is_covered: bool = False, **given: Any) -> Account:
+def change(
+    before: Account | None,
+    *,
+    at: dt.datetime = NOW,
+    is_covered: bool = False,
+    is_overdue: bool = False,
+    **given: Any,
+) -> Account:
     """Apply a change that gives just these fields."""
     command = PutAccount.model_validate({"given": tuple(given), **given})
-    return changed_account(before, command, account_id="ann", is_covered=is_covered, now=at)
+    return changed_account(before, command, account_id="ann", is_covered=is_covered, is_overdue=is_overdue, now=at)
 
 
 ANN = change(None, role="agent", email=contact("old"), email_verified=True)
@@ -122,6 +129,27 @@ def test_only_a_role_that_was_not_covered_starts_anew() -> None:
     assert change(ANN, at=NOW + DAY, is_covered=True, role="admin").subject_since == NOW
 
 
+def test_who_was_away_for_long_starts_anew_and_for_a_few_days_does_not() -> None:
+    """To be deactivated for a minute must not renew anybody's grace; to come back after a year is to begin."""
+    away = change(ANN, at=NOW + DAY, active=False)
+    soon, late = (change(away, at=NOW + days * DAY, active=True) for days in (30, 31))
+    assert (soon.subject_since, soon.returned_at) == (NOW, NOW + 30 * DAY)
+    assert (late.subject_since, late.returned_at) == (NOW + 31 * DAY, None)
+    assert changed_fields(away, soon) == ("is_active",)
+
+
+def test_who_was_overdue_when_they_left_gets_no_day_for_coming_back() -> None:
+    """Nobody is unlocked by being switched off and on."""
+    away = change(ANN, at=NOW + DAY, is_overdue=True, active=False)
+    assert change(away, at=NOW + 2 * DAY, active=True).returned_at is None
+
+
+def test_an_account_that_was_never_active_starts_when_it_is() -> None:
+    """Prepared in spring, switched on in summer: a deadline of spring would be a lock without a warning."""
+    prepared = change(None, active=False)
+    assert change(prepared, at=NOW + 2 * DAY, active=True).subject_since == NOW + 2 * DAY
+
+
 def tell(before: Account | None, version: int, *, is_whole: bool = False, **given: Any) -> Account:
     """News with a version, as the handler takes it: what is outdated changes nothing."""
     fields = {"given": tuple(given), "version": version, "is_whole": is_whole, **given}
@@ -129,7 +157,7 @@ def tell(before: Account | None, version: int, *, is_whole: bool = False, **give
     if is_outdated(before, command):
         assert before is not None
         return before
-    return changed_account(before, command, account_id="ann", is_covered=False, now=NOW + DAY)
+    return changed_account(before, command, account_id="ann", is_covered=False, is_overdue=False, now=NOW + DAY)
 
 
 _NEWS: tuple[dict[str, Any], ...] = (

@@ -1,0 +1,32 @@
+-- Who comes back (an account that is active again, a requirement of one account that is set again) is not locked out on
+-- the spot, and gets no new start for having been away for a few days.
+SET ROLE deskfactor_owner;
+
+ALTER TABLE policy.accounts
+  ADD COLUMN deactivated_at timestamptz,                   -- since when it is inactive
+  ADD COLUMN was_overdue    boolean NOT NULL DEFAULT false, -- its deadline was over when it was deactivated
+  ADD COLUMN restarted_at   timestamptz,                   -- active again after long: requirements start anew
+  ADD COLUMN returned_at    timestamptz;                   -- active again before that: a day's notice is owed from then
+
+ALTER TABLE policy.enforcements
+  ADD COLUMN required_until timestamptz,                    -- the requirement of this one account was taken back then
+  ADD COLUMN was_overdue    boolean NOT NULL DEFAULT false, -- its deadline was over by then
+  ADD COLUMN resumed_at     timestamptz;                    -- set again: a day's notice is owed from then
+
+CREATE OR REPLACE VIEW policy.login_facts AS
+SELECT a.tenant_id, a.account_id, a.role, a.is_active, a.is_sso, a.created_at, a.left_sso_at, a.role_changed_at,
+       a.email_sealed, a.email_masked, a.email_digest, a.email_verified, a.email_proved_at, a.email_changed_at,
+       a.former_email, a.former_email_until,
+       a.phone_sealed, a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.password_changed_at,
+       p.version AS policy_version, p.policy,
+       (p.requirements -> a.role ->> 'since')::timestamptz AS required_since,
+       coalesce(e.is_required, false) AS is_individually_required,
+       e.exempt_until, e.extended_until, e.must_enrol_since,
+       now() + coalesce(c.clock_offset, interval '0') AS tenant_now,
+       p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
+       e.required_since AS individually_required_since,
+       a.restarted_at, greatest(a.returned_at, e.resumed_at) AS notice_from
+  FROM policy.accounts AS a
+  LEFT JOIN policy.policies AS p ON p.tenant_id = a.tenant_id
+  LEFT JOIN policy.enforcements AS e ON e.tenant_id = a.tenant_id AND e.account_id = a.account_id
+  LEFT JOIN policy.clocks AS c ON c.tenant_id = a.tenant_id;
