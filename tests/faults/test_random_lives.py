@@ -10,7 +10,8 @@ from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from shared.clock import monotonic
-from tests.acceptance.properties.machine import STARTS, lives_of
+from tests.acceptance.properties.deeds import STARTS
+from tests.acceptance.properties.machine import lives_of
 from tests.acceptance.properties.test_properties import LIVES
 from tests.support.in_one_thread import Product
 
@@ -36,7 +37,7 @@ def test_lives_that_were_never_tried_break_no_promise(product: Product, capsys: 
         number = int(given) if given else secrets.randbits(32)
         with capsys.disabled():
             print(f"\n  random lives: {_SEED}={number}", end="", flush=True)
-        lives = lives_of(product, STARTS[number % len(STARTS)])
+        lives = lives_of(product, STARTS[number % len(STARTS)], salt=number)
         run_state_machine_as_test(seed(number)(lives), settings=A_FEW)
         if given:
             break

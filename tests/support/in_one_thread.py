@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
+import aiohttp
 import asyncpg
 
 from services.cli.demo.helpdesk import Helpdesk
@@ -80,6 +81,11 @@ class Product:
         tenant_id = await create_tenant(self._dsn, name="Acme Helpdesk", is_sandbox=True)
         helpdesk = Helpdesk(self._url, await create_api_key(self._dsn, tenant_id, name="tests"))
         return tenant_id, await helpdesk.__aenter__()
+
+    async def press(self, path: str, fields: Mapping[str, str]) -> int:
+        """The button of a page behind a link, by a browser that knows nothing else: the status."""
+        async with aiohttp.ClientSession(self._url) as browser, browser.post(path, data=dict(fields)) as pressed:
+            return pressed.status
 
     async def settle(self, tenant_id: UUID) -> None:
         """Fire what is due and wait until nothing goes on any more. Raises `NotQuiet`."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.acceptance.properties.machine import STARTS, lives_of
+from tests.acceptance.properties.deeds import STARTS
+from tests.acceptance.properties.machine import lives_of
 from tests.support.in_one_thread import Product
 
 pytestmark = pytest.mark.acceptance
@@ -16,7 +17,7 @@ LIVES = settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=3,
+    max_examples=2,
     stateful_step_count=16,
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
