@@ -8,7 +8,9 @@ from uuid import UUID
 from services.cli.operator import announce, operator_transaction
 from services.gateway.api.auth import KeyScope
 from services.gateway.queries.api_keys import insert_key, revoke_key
-from shared.contracts.events import ApiKeyCreated, ApiKeyRevoked, TenantCreated, TenantSuspended
+from services.gateway.queries.tenants import lock_tenant, update_tenant
+from shared.contracts.events import ApiKeyCreated, ApiKeyRevoked, TenantChanged, TenantCreated, TenantSuspended
+from shared.contracts.tenant import AdminProof, TenantSettings
 from shared.crypto.api_keys import api_key_digest, api_key_hint, new_api_key
 from shared.db.connection import Connection
 from shared.ids import new_id
@@ -73,6 +75,24 @@ async def suspend_tenant(dsn: str, tenant_id: UUID) -> bool:
         if is_new:
             await announce(conn, tenant_id, TenantSuspended())
     return bool(is_new)
+
+
+async def switch_admin_proof_off(dsn: str, tenant_id: UUID, *, reason: str) -> bool:
+    """The tenant's admins act without a proof from now on, and all of them are told; False when that was so before.
+
+    For a tenant whose admins have no second factor left: none of them can switch it off. Raises `NoSuchTenant`.
+    """
+    async with operator_transaction(dsn, tenant_id) as conn:
+        await _is_sandbox(conn, tenant_id)
+        row = await lock_tenant(conn, tenant_id)
+        before = TenantSettings.model_validate(row.settings)
+        if before.admin_proof is AdminProof.OPTIONAL:
+            return False
+        after = before.model_copy(update={"admin_proof": AdminProof.OPTIONAL})
+        await update_tenant(conn, tenant_id, row.name, after.model_dump(mode="json"))
+        changed = TenantChanged(changed=("admin_proof",), admin_proof=AdminProof.OPTIONAL, reason=reason)
+        await announce(conn, tenant_id, changed)
+    return True
 
 
 async def create_api_key(dsn: str, tenant_id: UUID, *, name: str) -> Secret[str]:

@@ -19,6 +19,7 @@ from services.policy.handlers import (
     report_pages,
     reports,
     requirement,
+    tenants,
 )
 from shared.contracts import commands, events
 from shared.messaging.handler_table import HandlerTable, on
@@ -69,4 +70,5 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
     on(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end),
+    on(POLICY_COMMANDS, events.TenantChanged, tenants.tenant_changed),
 )

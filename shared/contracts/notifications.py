@@ -57,6 +57,7 @@ class Notification(enum.StrEnum):
     REPORT_READY = "report_ready"
     DISPUTE_FOR_ADMINS = "dispute_for_admins"
     RECOVERY_FOR_ADMINS = "recovery_for_admins"
+    ADMIN_PROOF_OFF = "admin_proof_off"
 
 
 WITHOUT_DISPUTE = frozenset(
@@ -71,6 +72,7 @@ WITHOUT_DISPUTE = frozenset(
         Notification.REPORT_READY,  # these go to admins about something else than themselves
         Notification.DISPUTE_FOR_ADMINS,
         Notification.RECOVERY_FOR_ADMINS,
+        Notification.ADMIN_PROOF_OFF,
     }
 )
 """What nobody can say "this was not me" of. Every other text is a security notice and carries that link."""
@@ -194,6 +196,12 @@ class RecoveryForAdmins(Notice):
     happens_at: AwareDatetime
 
 
+class AdminProofOff(Notice):
+    """Admins need show no second factor of their own any more before they act; `admin` None: an operator did it."""
+
+    admin: AccountId | None = None
+
+
 PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
     {
         Notification.CODE: Code,
@@ -225,6 +233,7 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.REPORT_READY: ReportReady,
         Notification.DISPUTE_FOR_ADMINS: DisputeForAdmins,
         Notification.RECOVERY_FOR_ADMINS: RecoveryForAdmins,
+        Notification.ADMIN_PROOF_OFF: AdminProofOff,
     }
 )
 """The model of each notification's parameters."""

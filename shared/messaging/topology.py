@@ -57,6 +57,7 @@ POLICY_COMMANDS = Lane(
         "notice.disputed",
         "notification.sent",
         "sessions.should_end",
+        "tenant.changed",
     ),
 )
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)

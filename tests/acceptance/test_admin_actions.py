@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 
 from services.cli.demo.helpdesk import Helpdesk, Json
+from services.cli.tenants import switch_admin_proof_off
 from services.gateway.api.auth import KeyScope
 from tests.support.api_client import Client, store_key
 from tests.support.backend import (
@@ -68,6 +69,23 @@ async def test_to_ask_for_no_proof_any_more_takes_a_proof(stack: Stack) -> None:
         assert (await helpdesk.call("GET", "/v1/tenant"))["admin_proof"] == "required"
         proved = {"name": "Acme", "actor": "bob", "actor_proof": await proof_of(helpdesk, app)}
         assert (await helpdesk.call("PUT", "/v1/tenant", proved))["admin_proof"] == "optional"
+        for name in ("bob", "ann"):
+            assert len(await told(helpdesk, name, "admin_proof_off")) == 1
+
+
+async def test_where_no_admin_has_a_factor_left_the_operator_opens_the_way(stack: Stack) -> None:
+    """Nobody there can prove anything: without a way out a lost phone would end a helpdesk's administration."""
+    async with open_world(stack) as world:
+        helpdesk = world.helpdesk
+        await admins(helpdesk, "bob", "ann")
+        await put(helpdesk, "dan")
+        await add_app(helpdesk, "dan")
+        reset, body = path_of("dan", "reset"), {"actor": "bob", "reason": WHY}
+        await helpdesk.refused("POST", reset, body, "actor_proof_required")
+        assert await switch_admin_proof_off(stack.dsn, world.tenant_id, reason="no admin has a phone left")
+        assert (await helpdesk.call("POST", reset, body))["revoked_factors"] == 1
+        for name in ("bob", "ann"):
+            assert len(await told(helpdesk, name, "admin_proof_off")) == 1
 
 
 async def test_a_recovery_code_opens_one_login_and_ends_by_itself(stack: Stack) -> None:

@@ -256,7 +256,11 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "export_accounts": {"after": "agent-41"},
         "tenant.exported": {"recipient": "age1example", "reason": "the tenant leaves"},
         "tenant.imported": {"factors": 12_000, "backup_codes": 120_000},
-        "tenant.changed": {"changed": ["name", "languages"]},
+        "tenant.changed": {
+            "changed": ["name", "languages"],
+            "admin_proof": "optional",
+            "reason": "no admin has a second factor left",
+        },
         "webhook_endpoint.changed": {"changed": ["url", "enabled"]},
         "webhook_endpoint.disabled": {"reason": "failing"},
         "broker_access.granted": {"username": f"tenant.{TENANT}", "is_rotated": True},

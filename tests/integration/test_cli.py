@@ -99,6 +99,34 @@ async def test_a_tenant_is_suspended_once(dsn: str, superuser: "asyncpg.Connecti
     assert "there is no tenant" in unknown.err
 
 
+async def test_an_operator_lets_admins_act_without_a_proof_and_says_why(
+    dsn: str, superuser: "asyncpg.Connection[Record]"
+) -> None:
+    """Where no admin has a second factor left, none of them can switch it off; the record names who did, and why."""
+    tenant = await make_tenant(dsn)
+    settings = json.dumps({"admin_proof": "required", "colour": "#aa0000"})
+    await superuser.execute("UPDATE gateway.tenants SET settings = $2::jsonb WHERE tenant_id = $1", tenant, settings)
+    words = ("tenants", "admin-proof", str(tenant), "--reason", "no admin has a phone left", "--json")
+
+    unsure = await deskfactor(*words, database_url=dsn)
+    done = await deskfactor(*words, "--off", database_url=dsn)
+    again = await deskfactor(*words, "--off", database_url=dsn)
+
+    stored = await superuser.fetchval("SELECT settings FROM gateway.tenants WHERE tenant_id = $1", tenant)
+    [said] = await superuser.fetch(
+        "SELECT body FROM bus.outbox WHERE tenant_id = $1 AND routing_key = 'tenant.changed'", tenant
+    )
+    news, settings_now = json.loads(said["body"]), json.loads(stored)
+    assert (unsure.status, done.json()["is_new"], again.json()["is_new"]) == (2, True, False)
+    assert (settings_now["admin_proof"], settings_now["colour"]) == ("optional", "#aa0000")
+    assert news["actor"].startswith("operator:")
+    assert news["data"] == {
+        "changed": ["admin_proof"],
+        "admin_proof": "optional",
+        "reason": "no admin has a phone left",
+    }
+
+
 async def test_an_api_key_is_shown_once_and_stored_as_a_digest(
     dsn: str, superuser: "asyncpg.Connection[Record]"
 ) -> None:

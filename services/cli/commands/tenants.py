@@ -77,6 +77,32 @@ def suspend_tenant(tenant_id: Tenant, *, as_json: Json = False) -> None:
         say(f"{tenant_id} is suspended." if is_new else f"{tenant_id} was suspended before.")
 
 
+@tenants.command("admin-proof")
+def switch_admin_proof_off(
+    tenant_id: Tenant,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="The only way it goes here: the tenant itself switches it on.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Let a tenant's admins act without a step-up of their own: when none of them has a second factor left.
+
+    The audit log has the operator and the reason, and every admin is mailed.
+    """
+    from services.cli import tenants as acts
+    from services.cli.settings import database_url
+
+    if not off:
+        raise typer.BadParameter("say --off")
+    if not 1 <= len(reason) <= 500 or not reason.isprintable():  # noqa: PLR2004 - as everywhere
+        raise typer.BadParameter("a reason has 1 to 500 characters on one line")
+    is_new = asyncio.run(acts.switch_admin_proof_off(database_url(), tenant_id, reason=reason))
+    if as_json:
+        say_json({"tenant_id": tenant_id, "admin_proof": "optional", "is_new": is_new})
+    else:
+        say(f"Admins of {tenant_id} act without a proof." if is_new else f"{tenant_id} asked for none before.")
+
+
 @api_keys.command("create")
 def create_api_key(
     tenant_id: Tenant,

@@ -68,7 +68,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "report.requested": "A report of who uses two-factor sign-in was asked for.",
         "sandbox.clock_moved": "The sandbox's clock went forward by {advance_seconds} seconds.",
         "sessions.should_end": "The helpdesk was asked to end the account's sessions: {reason}.",
-        "tenant.changed": "The tenant's settings were changed.",
+        "tenant.changed": "The tenant's settings were changed: {changed}.",
         "tenant.created": "The tenant was created.",
         "tenant.exported": "The operator exported the tenant, sealed to {recipient}: {reason}.",
         "tenant.import_started": "The operator began to take accounts over from another system.",

@@ -33,7 +33,10 @@ async def put(call: Call[TenantBody, Nothing]) -> Outcome:
             return problem
         if changed:
             await update_tenant(uow.conn, call.tenant_id, call.body.name, settings.model_dump(mode="json"))
-            uow.publish(await event_of(call, uow, TenantChanged(changed=changed), admin=call.body.actor))
+            said = TenantChanged(
+                changed=changed, admin_proof=settings.admin_proof if "admin_proof" in changed else None
+            )
+            uow.publish(await event_of(call, uow, said, admin=call.body.actor))
     return Said(_shown(row, call.body.name, settings))
 
 

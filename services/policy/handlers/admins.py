@@ -1,4 +1,4 @@
-"""Telling the tenant's admins what concerns somebody else's account."""
+"""Telling the tenant's admins what concerns somebody else's account, or all of them."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,14 @@ from shared.rules.notices import notices
 _AT_MOST = 20  # of a helpdesk with hundreds of admins; more mails make nobody more watchful
 
 
-async def admins_of(case: Case, about: Account) -> list[Account]:
-    """The active admins that mail can reach: not the account itself, nor who shares its address."""
+async def admins_of(case: Case, about: Account | None) -> list[Account]:
+    """The active admins that mail can reach: not the account itself, nor who shares its address. None: it is about
+    them all.
+    """
     ids = await admin_ids(case.conn, case.tenant_id, limit=_AT_MOST + 1)
     found = [each.account for each in await read_standings(case.conn, case.tenant_id, ids)]
+    if about is None:
+        return found[:_AT_MOST]
     return [each for each in found if each.account_id != about.account_id and not _share(each, about)][:_AT_MOST]
 
 
@@ -28,7 +32,7 @@ def _share(one: Account, other: Account) -> bool:
 
 async def tell_admins(
     case: Case,
-    about: Account,
+    about: Account | None,
     notification: Notification,
     params: Mapping[str, object],
     recovery_id: RecoveryId | None = None,

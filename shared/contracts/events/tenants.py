@@ -3,6 +3,7 @@
 import datetime as dt
 
 from shared.contracts.envelope import Event
+from shared.contracts.tenant import AdminProof
 from shared.contracts.types import PermitId
 
 
@@ -22,9 +23,13 @@ class TenantCreated(Event):
 
 
 class TenantChanged(Event):
+    """Settings are others now: by an admin, or by an operator, who gives a `reason`."""
+
     type = "tenant.changed"
 
     changed: tuple[str, ...]
+    admin_proof: AdminProof | None = None  # what it is from here on, if it is another
+    reason: str | None = None
 
 
 class TenantSuspended(Event):

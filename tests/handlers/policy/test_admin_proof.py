@@ -8,10 +8,11 @@ from shared.contracts import commands, events
 from shared.contracts.commands import ChangeEnforcement, ClearEnforcement, PreviewPolicy, PutPolicy, Request, Unlock
 from shared.contracts.policy import Policy
 from shared.contracts.replies import AccountView, RefusalCode
+from shared.contracts.tenant import AdminProof
 from shared.contracts.types import Acting
 from shared.messaging.answering import open_answer
-from shared.messaging.bus import Reply
-from shared.messaging.topology import POLICY_PREVIEWS
+from shared.messaging.bus import Ack, Reply
+from shared.messaging.topology import POLICY_COMMANDS, POLICY_PREVIEWS
 from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, Service
 from tests.support.admin_proofs import ask_for_proofs, step_up
 
@@ -129,3 +130,24 @@ async def test_to_take_a_requirement_off_an_admin_takes_two(strict: Service) -> 
     for request in (off, ClearEnforcement(reason=WHY, acting=alone)):
         assert await strict.refused(request) is RefusalCode.APPROVER_REQUIRED
     assert await strict.refusal_of(ClearEnforcement(reason=WHY, acting=both)) is None
+
+
+@pytest.mark.parametrize(("actor", "named"), [("admin:bob", "bob"), ("operator:kim", None)])
+async def test_every_admin_hears_that_no_proof_is_asked_for_any_more(
+    strict: Service, actor: str, named: str | None
+) -> None:
+    """Whoever switched it off: from then on a key is enough to act in any admin's name."""
+    off = events.TenantChanged(changed=("admin_proof",), admin_proof=AdminProof.OPTIONAL, reason=WHY)
+    news = strict.envelope(off, None, await strict.now(), actor)
+    assert await strict.hand(POLICY_COMMANDS, news) == Ack()
+    assert await strict.hand(POLICY_COMMANDS, news) == Ack()
+    told = [each for each in await strict.said(commands.SendEmail) if each.data.notification == "admin_proof_off"]
+    assert sorted(str(each.account_id) for each in told) == [ANN, BOB, CAROL]
+    assert {each.data.params.get("admin") for each in told} == {named}
+
+
+@pytest.mark.parametrize("admin_proof", [AdminProof.REQUIRED, None])
+async def test_other_settings_frighten_nobody(strict: Service, admin_proof: AdminProof | None) -> None:
+    """A notice at each new colour is one that nobody reads."""
+    await strict.hear(events.TenantChanged(changed=("colour",), admin_proof=admin_proof), None)
+    assert "admin_proof_off" not in {name for name, _ in await strict.notices()}

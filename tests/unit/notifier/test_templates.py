@@ -51,6 +51,7 @@ OPTIONAL: Mapping[str, object] = {
     "has_key": True,
     "deadline": AT,
     "exempt_until": AT,
+    "admin": "admin-4711.support~east",
 }
 
 every_text = pytest.mark.parametrize("notification", list(Notification))
