@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from tests.support.rabbitmq import Rabbit
 from tests.support.unpacked import NotInstalled
 
 _ROOT = Path(__file__).parents[1]
+_LONGEST_FIRST = ("acceptance", "conformance", "integration", "handlers")
+"""Folders in the order in which their tests are handed out: what comes last should be short, so that both halves of a
+run end together."""
 _RABBITMQ = "DESKFACTOR_TEST_RABBITMQ"  # a folder that tools/debs.sh unpacked another RabbitMQ into
 _POSTGRES_SETTINGS = {
     "shared_buffers": "64MB",
@@ -24,6 +27,29 @@ _POSTGRES_SETTINGS = {
     "checkpoint_timeout": "1h",
     "jit": "off",
 }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Divide a run in halves (`make test`): what is started for a bus, or for a file, is started in one of them."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+    yield
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn_of)
+
+
+def _group_of(item: pytest.Item) -> str:
+    """What is run in one process, one after the other."""
+    callspec = getattr(item, "callspec", None)
+    bus = callspec.params.get("stack") if callspec is not None else None
+    return f"stack-{bus}" if bus else item.path.relative_to(_ROOT).as_posix()
+
+
+def _turn_of(item: pytest.Item) -> tuple[bool, int]:
+    folder = item.path.relative_to(_ROOT / "tests").parts[0]
+    turn = _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
+    return "stack" not in getattr(item, "fixturenames", ()), turn
 
 
 @pytest.fixture(scope="session")

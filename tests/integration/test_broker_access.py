@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -164,6 +165,59 @@ async def test_the_same_event_twice_takes_effect_once(acme: Publisher) -> None:
     await acme.publish(event("account.upserted", "last", role="agent"))
     seen = await acme.read_until(lambda each: each.get("subject") == "last")
     assert [each["subject"] for each in seen if each["type"] == "account.upserted"].count("ann") == 1
+
+
+def _at(version: int) -> Json:
+    """Ann as she was at a version: every third one an agent."""
+    role = ("agent", "customer", "collaborator")[version % 3]
+    return event("account.upserted", role=role, email=f"ann-{version}@acme.example", sso=False, version=version)
+
+
+async def _published(acme: Publisher, superuser: Any, *events: Json) -> None:
+    """Publish them all at once, and wait until each has taken its effect, if any."""
+    await asyncio.gather(*(acme.publish(each) for each in events))
+    wanted = {str(each["id"]) for each in events}
+
+    async def handled() -> set[str]:
+        """The events whose commands are done."""
+        rows = await superuser.fetch(
+            """
+            SELECT convert_from(body, 'UTF8')::jsonb ->> 'correlationid' AS event_id FROM bus.outbox AS o
+             WHERE tenant_id = $1 AND exchange = 'deskfactor.commands' AND routing_key = 'policy.commands'
+               AND EXISTS (SELECT FROM bus.inbox AS i WHERE i.message_id = o.message_id)
+            """,
+            acme.tenant_id,
+        )
+        return {row["event_id"] for row in rows}
+
+    await eventually(handled, lambda found: wanted <= found)
+
+
+async def _account(superuser: Any, tenant_id: UUID) -> tuple[Any, ...] | None:
+    row = await superuser.fetchrow(
+        "SELECT role, version, email_masked, is_sso FROM policy.accounts WHERE tenant_id = $1", tenant_id
+    )
+    return tuple(row) if row else None
+
+
+async def test_news_late_twice_and_in_any_order_leave_the_newest(acme: Publisher, superuser: Any) -> None:
+    """Queues deliver as they like: the highest version stands, whatever comes when."""
+    said = [_at(version) for version in range(1, 13)]
+    news = [*said, *said, *(_at(version) for version in range(1, 12))]
+    random.Random(20_27).shuffle(news)
+    await _published(acme, superuser, *news)
+    newest = ("agent", 12, "a•••@acme.example", False)
+    assert await _account(superuser, acme.tenant_id) == newest
+    await _published(acme, superuser, _at(11), event("account.sso_changed", sso=True, version=5))
+    assert await _account(superuser, acme.tenant_id) == newest
+    await _published(acme, superuser, event("account.sso_changed", sso=True, version=13))
+    assert await _account(superuser, acme.tenant_id) == ("agent", 13, "a•••@acme.example", True)
+
+    await _published(acme, superuser, event("account.deleted", version=14))
+    await _published(acme, superuser, _at(13), event("account.email_changed", email="x@acme.example", version=12))
+    assert await _account(superuser, acme.tenant_id) is None
+    await _published(acme, superuser, _at(15), event("account.deleted", version=14))
+    assert await _account(superuser, acme.tenant_id) == ("agent", 15, "a•••@acme.example", False)
 
 
 async def test_events_of_one_tenant_go_to_its_own_queue_only(acme: Publisher, other: Publisher) -> None:
