@@ -11,6 +11,8 @@ from shared.messaging.bus import Ack, Dead, Disposition, Incoming, NoReply, Repl
 from tests.support.receiver import PATIENCE, Receiver
 from tests.support.transports import Transport, command, new_lane
 
+SLOW = 5.0  # seconds: what a busy machine may add to something that takes no time; who waits in vain, waits longer
+
 
 def _soon(seconds: float = PATIENCE) -> dt.datetime:
     return host_now() + dt.timedelta(seconds=seconds)
@@ -60,7 +62,7 @@ async def test_no_reply_at_the_deadline(transport: Transport) -> None:
         started = monotonic()
         with pytest.raises(NoReply):
             await bus.request(lane.name, command(lane, expires_at=_soon(0.5)))
-        assert 0.45 < monotonic() - started < 1.5
+        assert 0.45 < monotonic() - started < SLOW
     assert len(receiver.messages) == 1
 
 
@@ -112,7 +114,7 @@ async def test_request_is_unavailable_at_once_while_the_server_is_away(transport
         started = monotonic()
         with pytest.raises(Unavailable):
             await bus.request(lane.name, command(lane, expires_at=_soon()))
-        assert monotonic() - started < 1
+        assert monotonic() - started < SLOW
 
 
 async def test_request_that_failed_for_now_is_tried_again_in_time(transport: Transport) -> None:
