@@ -86,9 +86,13 @@ async def test_an_expired_key_is_refused_and_says_so(client: Client, dsn: str) -
 
 async def test_a_key_that_expires_while_it_is_remembered_is_refused(client: Client, dsn: str) -> None:
     """Found keys are remembered for seconds: that must not lengthen their life."""
-    soon = await key_with(client, dsn, *KeyScope, expires_at=host_now() + dt.timedelta(seconds=1))
-    assert (await soon.call("GET", "/v1/tenant")).status == 200
-    deadline = monotonic() + 5
+    for seconds in (1, 2, 4, 8):  # the first of them in which a busy machine remembers it at all
+        soon = await key_with(client, dsn, *KeyScope, expires_at=host_now() + dt.timedelta(seconds=seconds))
+        if (await soon.call("GET", "/v1/tenant")).status == 200:
+            break
+    else:
+        pytest.fail("a good key was refused")
+    deadline = monotonic() + seconds + 4
     while (await soon.call("GET", "/v1/tenant")).status == 200:
         assert monotonic() < deadline
         await asyncio.sleep(0.05)
