@@ -2,6 +2,7 @@
 
 from services.otp_worker.deps import Deps
 from services.otp_worker.handlers import (
+    acting,
     admin_actions,
     cancellation,
     challenges,
@@ -33,7 +34,7 @@ TABLE = HandlerTable[Deps](
     on(OTP_LOGINS, commands.RenewRedemption, redemption.renew_redemption),
     on(OTP_LOGINS, commands.RedeemChallenge, redemption.redeem_challenge),
     on(OTP_FACTORS, commands.ReadSecurity, security.read_security),
-    on(OTP_FACTORS, commands.StartEnrolment, enrolment.start_enrolment),
+    on(OTP_FACTORS, commands.StartEnrolment, enrolment.start_enrolment, refuses_again=acting.may_not_hear_again),
     on(OTP_FACTORS, commands.ConfirmEnrolment, confirmation.confirm_enrolment),
     on(OTP_FACTORS, commands.SendEnrolmentCode, confirmation.send_enrolment_code),
     on(OTP_FACTORS, commands.RenameFactor, factors.rename),
@@ -41,7 +42,12 @@ TABLE = HandlerTable[Deps](
     on(OTP_FACTORS, commands.RegenerateBackupCodes, security.regenerate_backup_codes),
     on(OTP_FACTORS, commands.AcknowledgeBackupCodes, security.acknowledge_backup_codes),
     on(OTP_FACTORS, commands.RevokeTrustedDevices, trust.revoke_trusted_devices),
-    on(OTP_FACTORS, commands.MakeRecoveryCode, admin_actions.make_recovery_code),
+    on(
+        OTP_FACTORS,
+        commands.MakeRecoveryCode,
+        admin_actions.make_recovery_code,
+        refuses_again=acting.may_not_hear_again,
+    ),
     on(OTP_FACTORS, commands.ResetAccount, admin_actions.reset_account),
     on(OTP_FACTORS, commands.ImportFactors, moving.import_factors),
     on(OTP_FACTORS, commands.ImportFactorsOfMany, moving.import_factors_of_many),

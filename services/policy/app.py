@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from services.policy.adapters.report_files import ReportFiles
 from services.policy.consumers import TABLE
 from services.policy.deps import CancelLinks, Deps
-from services.policy.schedule import SCHEDULE, run_timers
+from services.policy.schedule import BESIDE_TIMERS, SCHEDULE, run_timers
 from services.policy.settings import PolicySettings
 from shared.messaging.consumer import Consumer
 from shared.process import Core, open_core
@@ -38,6 +38,7 @@ async def serve_timers(settings: PolicySettings) -> AsyncIterator[Core]:
     """Fire timers, and nothing else."""
     async with open_core(settings, name="policy", rings=()) as core:
         core.spawn(run_timers(core.database, core.relay))
+        core.spawn(run_schedule(BESIDE_TIMERS, core.database))
         yield core
 
 

@@ -7,6 +7,7 @@ import structlog
 
 from services.policy.handlers.timers import AT_MOST, LONGEST_SLEEP, fire_due_timers, purge_timers, sleep_until_next
 from shared.clock import host_now
+from shared.db.clock_watch import WATCH_PERIOD, watch_clock
 from shared.db.connection import StoreUnavailable
 from shared.db.pool import Database
 from shared.messaging.relay import Relay
@@ -15,6 +16,15 @@ from shared.schedule import Every
 log = structlog.get_logger()
 
 SCHEDULE = (Every(dt.timedelta(hours=1), purge_timers),)
+
+
+async def _watch_clock(database: Database) -> bool:
+    await watch_clock(database)
+    return False
+
+
+BESIDE_TIMERS = (Every(WATCH_PERIOD, _watch_clock),)
+"""What a process that fires timers does every so often: they are due by two clocks."""
 
 
 async def run_timers(database: Database, relay: Relay) -> None:

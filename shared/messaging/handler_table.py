@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from shared.contracts.envelope import Envelope, Message
-from shared.messaging.outcome import ListOutcome, Outcome
+from shared.messaging.outcome import ListOutcome, Outcome, Refused
 from shared.messaging.topology import Lane
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -13,6 +13,7 @@ M = TypeVar("M", bound=Message)
 D = TypeVar("D")
 
 One = Callable[[Envelope[M], UnitOfWork, D], Awaitable[Outcome]]
+Guard = Callable[[Envelope[M], UnitOfWork, D], Awaitable[Refused | None]]
 Many = Callable[[Sequence[Envelope[M]], UnitOfWork, D], Awaitable[Sequence[ListOutcome]]]
 
 
@@ -27,15 +28,20 @@ class Row(Generic[D]):
     lane: Lane
     takes_list: bool
     handle: Callable[[Sequence[Envelope[Any]], UnitOfWork, D], Awaitable[Sequence[ListOutcome]]]
+    refuses_again: Guard[Any, D] | None = field(default=None, compare=False)
 
 
-def on(lane: Lane, message: type[M], handler: One[M, D]) -> Row[D]:
-    """A handler of one message, in a transaction of its own."""
+def on(lane: Lane, message: type[M], handler: One[M, D], *, refuses_again: Guard[M, D] | None = None) -> Row[D]:
+    """A handler of one message, in a transaction of its own.
+
+    ``refuses_again``: asked before an answer that holds a secret is given again under the same Idempotency-Key. Who
+    asked for it may not be who they were.
+    """
 
     async def handle(envelopes: Sequence[Envelope[M]], uow: UnitOfWork, deps: D) -> Sequence[ListOutcome]:
         return [await handler(envelope, uow, deps) for envelope in envelopes]
 
-    return Row(message, lane, takes_list=False, handle=handle)
+    return Row(message, lane, takes_list=False, handle=handle, refuses_again=refuses_again)
 
 
 def on_list(lane: Lane, message: type[M], handler: Many[M, D]) -> Row[D]:

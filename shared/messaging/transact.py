@@ -6,7 +6,6 @@ from typing import Generic, TypeVar, cast
 from shared.contracts.commands import Request
 from shared.contracts.envelope import Envelope
 from shared.crypto.keyring import KeyRing
-from shared.db.connection import Connection
 from shared.db.pool import Database
 from shared.messaging.answering import repeated, seal_answer, stored_answer
 from shared.messaging.answers import StoredAnswer, insert_answers, load_answers
@@ -63,7 +62,7 @@ class Transactor(Generic[D]):
         tenants = sorted({item.envelope.tenant_id for item in items})
         async with self._database.transaction(tenants) as conn:
             uow = UnitOfWork(conn)
-            known = await self._already_handled(conn, row, items)
+            known = await self._already_handled(uow, row, items)
             fresh = [item for item in items if item not in known]
             outcomes = await self._call(row, fresh, uow) if fresh else {}
             answers = self._answers_of(outcomes)
@@ -82,12 +81,12 @@ class Transactor(Generic[D]):
             if not isinstance(outcome, Deferred)
         }
 
-    async def _already_handled(self, conn: Connection, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
+    async def _already_handled(self, uow: UnitOfWork, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
         """Duplicates: a message whose id is in the inbox, a request whose key has an answer."""
         known: dict[Item, Disposition] = {}
         claimed = [item for item in items if item.request is None]
         if claimed:
-            new = await claim_messages(conn, row.lane.name, [item.envelope.id for item in claimed])
+            new = await claim_messages(uow.conn, row.lane.name, [item.envelope.id for item in claimed])
             for item in claimed:
                 if item.envelope.id in new:
                     new.discard(item.envelope.id)  # the same message again within the batch: the first one counts
@@ -95,10 +94,18 @@ class Transactor(Generic[D]):
                     known[item] = Ack()
         keyed = {key: item for item in items if item not in known and (key := item.request_id) is not None}
         if keyed:
-            for stored in await load_answers(conn, list(keyed)):
+            for stored in await load_answers(uow.conn, list(keyed)):
                 item = keyed[stored.tenant_id, stored.scope, stored.key]
-                known[item] = Reply(repeated(self._answers, item.request, stored)) if item.request else Ack()
+                known[item] = Reply(await self._again(uow, row, item.request, stored)) if item.request else Ack()
         return known
+
+    async def _again(self, uow: UnitOfWork, row: Row[D], request: Envelope[Request], stored: StoredAnswer) -> bytes:
+        """The answer as it was given; one that holds a secret only to who may still hear it."""
+        if stored.holds_secret and row.refuses_again is not None:
+            refused = await row.refuses_again(request, uow, self._deps)
+            if refused is not None:
+                return seal_answer(self._answers, request, refused)
+        return repeated(self._answers, request, stored)
 
     async def _call(self, row: Row[D], items: Sequence[Item], uow: UnitOfWork) -> dict[Item, ListOutcome]:
         said = await row.handle([item.envelope for item in items], uow, self._deps)

@@ -19,4 +19,8 @@ TIMER_LATENESS = Histogram(
 )
 AUDIT_ENTRIES = Counter("deskfactor_audit_entries_total", "Entries appended to the audit log.")
 DEAD_LETTERS = Counter("deskfactor_dead_letters_total", "Messages set aside, by lane.", ["lane"])
+CLOCK_DIFFERENCE = Gauge(
+    "deskfactor_clock_difference_seconds",
+    "The database's clock minus this machine's, as far as the round trip does not explain it.",
+)
 DEPENDENCY_UP = Gauge("deskfactor_dependency_up", "Whether a dependency answers.", ["dependency"])

@@ -7,6 +7,7 @@ from services.otp_worker.queries.partitions import maintain_partitions
 from services.otp_worker.queries.pending_codes import void_abandoned_codes
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.events import ClockMoved
+from shared.db.clock_watch import watch_clock
 from shared.db.connection import Connection
 from shared.messaging.answers import purge_answers
 from shared.messaging.outbox import insert_messages
@@ -32,6 +33,12 @@ async def note_clock_move(_: Envelope[ClockMoved], uow: UnitOfWork, __: Deps) ->
     said, _more = await _expire_batch(uow.conn)
     uow.publish(*said)
     return Done()
+
+
+async def mind_clock(deps: Deps) -> bool:
+    """Codes of authenticators are judged by the database's clock: say so when it is not this machine's time."""
+    await watch_clock(deps.database)
+    return False
 
 
 async def purge(deps: Deps) -> bool:

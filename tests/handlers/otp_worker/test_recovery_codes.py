@@ -8,7 +8,7 @@ from shared.contracts import events
 from shared.contracts.commands import MakeRecoveryCode, ReadSecurity, ResetAccount, StartEnrolment
 from shared.contracts.types import Acting, Channel, DeliveryId, FactorType, Purpose
 from shared.ids import new_id
-from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact
+from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact, request_key
 
 BOB = "bob"
 MAKE = MakeRecoveryCode(reason="new phone, called back", acting=Acting(actor=BOB))
@@ -73,6 +73,30 @@ async def test_it_is_over_at_its_last_instant(desk: Verifier) -> None:
     await desk.move(HOUR)
     assert (await desk.verify((await desk.challenge()).id, code, kind="recovery_code")).code == "code_wrong"
     assert await desk.said(events.RecoveryCodeUsed) == []
+
+
+async def test_who_is_no_admin_any_more_is_not_shown_it_again(desk: Verifier) -> None:
+    """The same request within ten minutes gets the same answer, and the answer is a way in."""
+    await desk.enrol()
+    asked = MAKE.model_copy(update={"request": request_key()})
+    first = await desk.data(asked)
+    assert await desk.data(asked) == first
+    await desk.account(BOB, role="agent")
+    assert (await desk.ask(asked)).code == "actor_not_an_admin"
+    await desk.account(BOB, role="admin")
+    assert await desk.data(asked) == first
+    assert len(await desk.said(events.RecoveryCodeIssued)) == 1
+
+
+async def test_who_is_no_admin_any_more_is_not_shown_a_key_again(desk: Verifier) -> None:
+    """What an admin set up holds the seed."""
+    asked = StartEnrolment(
+        factor_type=FactorType.TOTP, acting=Acting(actor=BOB), reason="first day", request=request_key()
+    )
+    first = await desk.data(asked)
+    assert await desk.data(asked) == first
+    await desk.account(BOB, is_active=False)
+    assert (await desk.ask(asked)).code == "actor_not_an_admin"
 
 
 async def test_a_second_one_voids_the_first(desk: Verifier) -> None:

@@ -3,6 +3,8 @@
 import datetime as dt
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from services.policy.handlers.timers import fire_due_timers
 from shared.clock import host_now
@@ -10,6 +12,7 @@ from shared.contracts import events
 from shared.contracts.commands import ExecuteRecovery, MoveClock, ProveMailbox, StartRecovery
 from shared.contracts.replies import RecoveryView
 from shared.contracts.types import Method, Purpose, RecoveryState
+from shared.db.clock_watch import BOUND, apart, watch_clock
 from tests.handlers.policy.conftest import DAY, EVERYBODY, Service, contact
 
 TWO_DAYS = dt.timedelta(days=2)
@@ -77,3 +80,26 @@ async def test_a_host_that_goes_back_fires_nothing_twice(service: Service) -> No
     for host in (host_now() - TWO_DAYS, host_now(), host_now() + TWO_DAYS):
         assert await fire(service, host) == 0
     assert len(await service.said(events.EnforcementLockedOut)) == said
+
+
+@pytest.mark.parametrize("ahead", [TWO_DAYS, -TWO_DAYS], ids=["database ahead", "database behind"])
+async def test_clocks_that_disagree_are_a_number_and_a_warning(service: Service, ahead: dt.timedelta) -> None:
+    """Timers wait and codes are refused, and nothing else says why: whoever is on call has to find this line."""
+    with capture_logs() as lines:
+        difference = await watch_clock(service.database, lambda: host_now() - ahead)
+    assert abs(difference - ahead) < dt.timedelta(minutes=1)
+    assert REGISTRY.get_sample_value("deskfactor_clock_difference_seconds") == difference.total_seconds()
+    assert [line["event"] for line in lines] == ["clocks_disagree"]
+    with capture_logs() as lines:
+        await watch_clock(service.database)
+    assert lines == []
+    assert abs(REGISTRY.get_sample_value("deskfactor_clock_difference_seconds") or 0.0) < BOUND.total_seconds()
+
+
+def test_what_a_slow_round_trip_explains_is_no_difference() -> None:
+    """A database that answers late is another alarm."""
+    before = host_now()
+    after = before + dt.timedelta(seconds=20)
+    assert apart(before + dt.timedelta(seconds=9), before, after) == dt.timedelta()
+    assert apart(after + dt.timedelta(seconds=7), before, after) == dt.timedelta(seconds=7)
+    assert apart(before - dt.timedelta(seconds=7), before, after) == dt.timedelta(seconds=-7)
