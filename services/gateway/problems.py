@@ -187,13 +187,17 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.REPORT_USED_UP: Kind(410, "The link is used up", "It was good for three downloads."),
         RefusalCode.SIGNATURE_WRONG: Kind(403, "The signature does not fit", "The callback was not taken in."),
         RefusalCode.THROTTLED: Kind(429, "Too many wrong codes", "Wait until Retry-After is over, then try again."),
-        RefusalCode.TOO_MANY_CHALLENGES: Kind(429, "Too many open challenges", "Finish or cancel one first."),
+        RefusalCode.TOO_MANY_CHALLENGES: Kind(
+            429, "Too many open challenges", "Three are open: `open_challenges` names them. Finish or cancel one first."
+        ),
         RefusalCode.TOO_MANY_FACTORS: Kind(409, "Too many factors", "Remove one first."),
         RefusalCode.TOO_MANY_RECOVERIES: Kind(429, "Too many recovery requests", "There were three within 30 days."),
         RefusalCode.TOO_MANY_REPORTS: Kind(
             429, "Too many reports", "Ten are being written or can still be downloaded. Use one of them."
         ),
-        RefusalCode.TOO_MANY_SENDS: Kind(429, "Too many codes sent", "No more are sent for now. Use another factor."),
+        RefusalCode.TOO_MANY_SENDS: Kind(
+            429, "Too many codes sent", "No more are sent for now. Use one that came, or another factor."
+        ),
         RefusalCode.TOO_SOON: Kind(429, "Too soon", "Wait until Retry-After is over, then try again."),
         RefusalCode.TOO_MANY_WEBHOOK_ENDPOINTS: Kind(
             409, "Too many webhook endpoints", "A tenant has ten at most. Delete one that is not used any more."

@@ -17,6 +17,8 @@ from shared.rules.notices import Addressee, Seal, addressee, notices
 
 SOURCE = "/policy"
 
+_DAY = dt.timedelta(days=1)
+
 
 def account_view(standing: Standing, now: dt.datetime) -> AccountView:
     """An account as its tenant sees it, addresses masked."""
@@ -112,8 +114,10 @@ def by_mail(account: Account, *, tenant_name: str, tenant_colour: str | None) ->
 def start_notices(
     to: Addressee, deadline: dt.datetime, now: dt.datetime, new_id: Callable[[], UUID]
 ) -> list[SendEmail | SendSms]:
-    """A second factor is required from the deadline on."""
-    days = min(3650, max(0, (deadline - now).days))
+    """A second factor is required from the deadline on. Days are the nearest: of seven that began a second ago nobody
+    says six.
+    """
+    days = min(3650, max(0, (deadline - now + _DAY / 2) // _DAY))
     return notices(to, Notification.ENFORCEMENT_STARTED, {"deadline": deadline, "days": days}, new_id=new_id)
 
 
@@ -121,12 +125,13 @@ def recovery_notices(
     to: Addressee,
     notification: Notification,
     request: RecoveryRequest,
+    now: dt.datetime,
     link: Callable[[RecoveryId, Channel], str],
     seal: Seal,
     new_id: Callable[[], UUID],
 ) -> list[SendEmail | SendSms]:
     """A notice of a waiting request: when it happens, and the channel's own link to cancel it."""
-    hours = {"hours": request.hours} if notification is Notification.RECOVERY_WAITING else {}
+    hours = {"hours": request.hours_left(now)} if notification is Notification.RECOVERY_WAITING else {}
 
     def params(channel: Channel) -> Mapping[str, object]:
         return {"happens_at": request.ready_at, "cancel_url": link(request.recovery_id, channel), **hours}

@@ -123,7 +123,7 @@ class TrustedDeviceAdded(Notice):
 
 
 class RecoveryWaiting(Notice):
-    """A lost device was reported; at `happens_at`, `hours` from the request, two-factor sign-in goes off."""
+    """A lost device was reported; at `happens_at`, in `hours`, two-factor sign-in goes off."""
 
     happens_at: AwareDatetime
     hours: Annotated[int, Field(ge=1, le=24 * 30)]

@@ -126,7 +126,13 @@ class VerifyBody(Attempt):
 
 
 class FactorBody(Body):
-    """A factor to enrol. `destination`: an address or a number; without it, the account's own."""
+    """A factor to enrol. `destination`: an address or a number; without it, the account's own.
+
+    `proof` of an account that has a factor: a challenge of it, verified within ten minutes. Of one that has none: the
+    challenge of the login that decided `enrol` or `enrol_optional`, open as it came; the confirmation completes that
+    login then, and answers with its assertion. Where the challenge offers the mailbox (after a reset, a recovery or a
+    lockout), it is sent a code and verified before.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "totp", "name": "Phone"}]})
 
@@ -200,7 +206,7 @@ class ReportBody(ByProvenAdmin):
     """Which accounts, and the admin's account that is mailed a link to the file."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"format": "csv", "role": "agent", "mail_to_account": "ada"}]}
+        json_schema_extra={"examples": [{"format": "csv", "role": "agent", "mail_to_account": "root"}]}
     )
 
     format: Literal["csv"] = "csv"

@@ -23,8 +23,8 @@ BY_NAME: Final[Mapping[str, object]] = MappingProxyType(
         "amr": ["otp"],
         "assertion": "eyJhbGciOiJFZERTQSIsImtpZCI6ImsxIn0.eyJhdWQiOiI…",
         "attempts_left": 4,
-        "backup_code": "0K7D-M2QX-9TPA-4HVE-8",
-        "backup_codes": ["0K7D-M2QX-9TPA-4HVE-8", "1B3C-XW8N-6RJS-Z0FG-2"],
+        "backup_code": "0-W5QR-K71F-91PE-707W",
+        "backup_codes": ["0-W5QR-K71F-91PE-707W", "1-B3CX-W8N6-RJSZ-0FG2"],
         "backup_codes_left": 9,
         "code": "123456",
         "codes_left": 9,
@@ -64,8 +64,8 @@ BY_NAME: Final[Mapping[str, object]] = MappingProxyType(
         "pointer": "/email",
         "qr_svg": _SVG,
         "reason": "On the phone, new device",
-        "recovery_code": "9F4T-QW2M-7XKC-A6ND-5",
-        "recovery_key": "5HJ8-TR3V-0BQY-N7EC-4",
+        "recovery_code": "0-9F4T-QW2M-7XKC-A6ND",
+        "recovery_key": "0-5HJ8-TR3V-0BQY-N7EC",
         "redirect_url": "https://help.acme.example/signed-in",
         "request_id": _ID,
         "return_urls": ["https://help.acme.example/signed-in"],
@@ -95,6 +95,7 @@ BY_NAME: Final[Mapping[str, object]] = MappingProxyType(
         "trusted_device_token": "Zm9yLXRoaXMtZXhhbXBsZS1vbmx5",
         "trusted_idps": ["https://idp.acme.example"],
         "type": "factor.confirmed",
+        "trusted_device_days": 30,
         "uri": f"otpauth://totp/Acme:ada?secret={_SEED}&issuer=Acme",
         "url": "https://help.acme.example/webhooks/deskfactor",
         "user_agent": "Mozilla/5.0",
@@ -112,9 +113,19 @@ _EVENT: Final[Json] = {
     "datacontenttype": "application/json",
     "data": {"factor_id": _ID, "factor_type": "totp", "is_first": True},
 }
+_DECIDED: Final[Json] = {"assertion": None, "deadline": None, "notice": None, "reason": "factor_enrolled"}
 _ENABLED: Final[Json] = {"disabled_at": None, "disabled_reason": None, "failing_since": None, "missed": 0}
 _ACCOUNT: Final[Json] = {"email_verified": True, "sso": False}
 _TENANT: Final[Json] = {"name": "Acme Helpdesk", "identity_providers": ["https://idp.acme.example"]}
+_FACTOR: Final[Json] = {
+    "id": _ID,
+    "type": "totp",
+    "name": "Phone",
+    "destination": None,
+    "created_at": _AT,
+    "next_send_at": None,
+}
+_PENDING: Final[Json] = {"state": "pending", "expires_at": _AT, "confirmed_at": None, "last_used_at": None}
 _POLICY: Final[Json] = {"methods": ["totp", "email"], "grace_until": None, "grace_days": 7}
 
 _OWN: Final[Mapping[str, Json]] = MappingProxyType(
@@ -131,11 +142,14 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
         "FactorView": {"destination": None, "next_send_at": None, "expires_at": None},
         "Feed": {"data": [_EVENT]},
         "FirstFactorBody": {"idp": None, "amr": []},
-        "LoginAnswer": {"assertion": None, "notice": None, "reason": "factor_active"},
+        "DecidedLogin": _DECIDED | {"prompt_url": None},
+        "GateView": {"reason": "grace", "sessions_valid_from": None},
+        "LoginAnswer": _DECIDED,
         "NewApiKey": {"name": "Backend"},
         "NewWebhookEndpoint": _ENABLED | {"previous_secret_until": None},
         "OfferedFactor": {"destination": None, "next_send_at": None},
         "Policy": _POLICY,
+        "RedeemAnswer": {"leads_to": None},
         "RecoveryView": {"ended_at": None, "end_reason": None, "challenge_id": None, "state": "waiting"},
         "Requirement": {"scope": "roles", "roles": ["agent", "admin"]},
         "RevokedDevices": {"revoked": 2},
@@ -162,6 +176,33 @@ _CHOICES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """The value of an enumeration that shows most; else its first."""
+
+
+BY_CALL: Final[Mapping[tuple[str, str], Json]] = MappingProxyType(
+    {
+        ("POST", "/v1/accounts/{account_id}/factors"): {
+            "factor": _FACTOR | _PENDING,
+            "backup_codes": None,
+            "recovery_key": None,
+        },
+        ("POST", "/v1/accounts/{account_id}/factors/{factor_id}/send"): _PENDING
+        | {"type": "sms", "destination": "•••• 23", "next_send_at": _AT},
+        ("DELETE", "/v1/accounts/{account_id}/factors/{factor_id}"): {"state": "revoked"},
+        ("POST", "/v1/challenges/{challenge_id}/cancel"): {"state": "cancelled", "attempts_left": 0, "sends_left": 0},
+        ("POST", "/v1/accounts/{account_id}/recovery"): {"state": "draft", "ready_at": None, "challenge_id": _ID},
+        ("POST", "/v1/accounts/{account_id}/recovery/{recovery_id}/cancel"): {
+            "state": "cancelled",
+            "ended_at": _AT,
+            "end_reason": "cancelled",
+        },
+        ("POST", "/v1/accounts/{account_id}/recovery/{recovery_id}/deny"): {
+            "state": "denied",
+            "ended_at": _AT,
+            "end_reason": "denied",
+        },
+    }
+)
+"""What an answer says after just this call, where the same model says something else after others."""
 
 
 def example(schema: Json, definitions: Mapping[str, Json], name: str = "") -> object:

@@ -26,7 +26,13 @@ _DELIVERIES_WITHIN = dt.timedelta(seconds=0.5)  # a slow notifier keeps nobody f
 
 
 async def start(call: Call[LoginBody, Nothing]) -> Outcome:
-    """Whether this account may in. With `return_url`, a decision that needs a page comes with its address."""
+    """Whether this account may in. With `return_url`, a decision that needs a page comes with its address.
+
+    `challenge`: verify it, and let the account in. `enrol` and `enrol_optional`: begin an enrolment with the id of
+    `challenge` as `proof`; the confirmation answers with the assertion that completes this login. Where that challenge
+    offers the mailbox among its `factors`, send its code and verify it first. `locked_out` with a challenge: likewise.
+    Without one, an admin's unlock or reset helps.
+    """
     if call.body.return_url is not None:
         problem = await refuses_return(call, call.body.return_url)
         if problem is not None:

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from services.gateway.api.answers import ProblemDocument
 from services.gateway.api.auth import May
-from services.gateway.api.examples import example
+from services.gateway.api.examples import BY_CALL, example
 from services.gateway.api.page import Page
 from services.gateway.api.parsing import JSON
 from services.gateway.api.route import ID_PARTS, ProvenBy, Route
@@ -107,8 +107,10 @@ def _operation(route: Route, names: dict[type[BaseModel], Json], schemas: Json) 
     if (body := _body(route)) is not None:
         codes += WITH_BODY
         is_required = any(field.is_required() for field in body.model_fields.values())
-        media = {"schema": names[body], "example": example(names[body], schemas)}
-        content = dict.fromkeys(route.accepts, media)
+        shown = example(names[body], schemas)
+        content = {
+            each: {"schema": names[body], "example": [shown] if _is_batch(each) else shown} for each in route.accepts
+        }
         operation["requestBody"] = {"required": is_required, "content": content}
     if route.is_idempotent:
         codes += WITH_KEY
@@ -125,7 +127,14 @@ def _operation(route: Route, names: dict[type[BaseModel], Json], schemas: Json) 
 def _answer(route: Route, names: dict[type[BaseModel], Json], schemas: Json) -> Json:
     if route.answer is None:
         return {"schema": {"type": "object" if route.content_type == JSON else "string"}}
-    return {"schema": names[route.answer], "example": example(names[route.answer], schemas)}
+    shown = example(names[route.answer], schemas)
+    after = BY_CALL.get((route.method, route.path))
+    return {"schema": names[route.answer], "example": shown | after if after and isinstance(shown, dict) else shown}
+
+
+def _is_batch(content_type: str) -> bool:
+    """Whether bodies of it are arrays (CloudEvents, JSON format, 4)."""
+    return content_type.endswith("-batch+json")
 
 
 def _operation_id(route: Route) -> str:

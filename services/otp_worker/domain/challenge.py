@@ -123,9 +123,10 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class TooMany:
-    """Three are open; the first of them ends at `free_at`."""
+    """These three are open; the first of them ends at `free_at`."""
 
     free_at: dt.datetime
+    open_ids: tuple[ChallengeId, ...]
 
 
 def open_one(
@@ -140,5 +141,5 @@ def open_one(
         if each.purpose is purpose and each.context == context:
             return Reuse(each)
     if len(alive) >= MAX_OPEN:
-        return TooMany(min(each.expires_at for each in alive))
+        return TooMany(min(each.expires_at for each in alive), tuple(each.id for each in alive))
     return Issue()

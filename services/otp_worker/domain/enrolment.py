@@ -27,9 +27,21 @@ class MayEnrol:
 
 @dataclass(frozen=True, slots=True)
 class MayNotEnrol:
-    """No, and why."""
+    """No, and why; `detail`: what helps, where that is not what the problem's own text says."""
 
     code: RefusalCode
+    detail: str | None = None
+
+
+_LOCKED_OUT = MayNotEnrol(
+    RefusalCode.PROOF_REQUIRED, "The account is locked out, and may not enrol: an admin unlocks it first."
+)
+_MAILBOX_FIRST = MayNotEnrol(
+    RefusalCode.PROOF_REQUIRED,
+    "Give `proof`: the challenge that a login of this account answered with, of purpose `enrolment`, after a code was "
+    "sent to the account's mailbox and verified there within ten minutes. Where a sign-in is let in without one, a "
+    "login of purpose `step_up` answers with it.",
+)
 
 
 def is_fresh_proof(challenge: Challenge | None, account: Account, held: Collection[Factor]) -> bool:
@@ -72,7 +84,7 @@ def may_enrol(account: Account, *, held: Collection[Factor], proof: Challenge | 
         return MayEnrol() if is_fresh_proof(proof, account, held) else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
     state = enforcement_for(account.policy, login_facts(account, held_factors=0), account.now).state
     if state is EnforcementState.LOCKED_OUT and not account.policy.enrol_when_locked_out:
-        return MayNotEnrol(RefusalCode.PROOF_REQUIRED)  # an admin's unlock is the way in
+        return _LOCKED_OUT
     if needs_mailbox(account.policy, was_enrolled=account.state.first_enrolled_at is not None, state=state):
         return _with_mailbox(account, proof)
     if proof is not None and _is_of_login(proof, account):
@@ -95,11 +107,10 @@ def may_use_address(account: Account, factor_type: FactorType, contact: Contact,
 
 def _with_mailbox(account: Account, proof: Challenge | None) -> MayEnrol | MayNotEnrol:
     if proof is None:
-        missing = RefusalCode.NO_MAILBOX if account.mailbox is None else RefusalCode.PROOF_REQUIRED
-        return MayNotEnrol(missing)
+        return MayNotEnrol(RefusalCode.NO_MAILBOX) if account.mailbox is None else _MAILBOX_FIRST
     # whatever factor or code proved something before is gone: only the mailbox is left to prove anything
     is_proved = _is_proved_mailbox(proof, account)
-    return MayEnrol(proof.id) if is_proved else MayNotEnrol(RefusalCode.PROOF_REQUIRED)
+    return MayEnrol(proof.id) if is_proved else _MAILBOX_FIRST
 
 
 def _is_disputed(challenge: Challenge, state: AccountState) -> bool:

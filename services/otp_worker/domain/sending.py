@@ -70,9 +70,10 @@ class TooSoon:
 
 @dataclass(frozen=True, slots=True)
 class TooManySends:
-    """Four a challenge, or the day's budget; `free_at` of the budget."""
+    """Four a challenge, until it has ended, or the day's budget; then, at `free_at`, there are some again."""
 
     free_at: dt.datetime | None
+    is_of_challenge: bool = False
 
 
 def decide_send(
@@ -80,7 +81,7 @@ def decide_send(
 ) -> Send | TooSoon | TooManySends:
     """Whether a code may go to a destination of ``channel``. The challenge is open."""
     if challenge.sends >= MAX_SENDS:
-        return TooManySends(None)
+        return TooManySends(challenge.expires_at, is_of_challenge=True)
     if challenge.next_send_at is not None and now < challenge.next_send_at:
         return TooSoon(challenge.next_send_at)
     day = budget.of(channel)

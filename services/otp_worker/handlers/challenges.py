@@ -6,7 +6,7 @@ from uuid import UUID
 from services.otp_worker.announcements import challenge_cancelled
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.backup_code import CodesLeft
-from services.otp_worker.domain.challenge import closed_reason
+from services.otp_worker.domain.challenge import Challenge, closed_reason
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import Send, TooManySends, TooSoon, decide_send, seconds_until
 from services.otp_worker.domain.views import challenge_view
@@ -24,6 +24,20 @@ from shared.contracts.types import ChallengeId, ChallengeState
 from shared.db.account_lock import lock_account
 from shared.messaging.outcome import Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+
+NOTHING_SENT = "An authenticator is sent nothing: it shows its codes by itself."
+
+_NO_MORE_OF_LOGIN = (
+    "Four codes were sent for this challenge, and no more are. Use one of them, or cancel it and start another login."
+)
+_NO_MORE_OF_FACTOR = (
+    "Four codes were sent for this factor, and no more are. Use one of them, or begin its enrolment anew."
+)
+_NO_MORE_OF_RECOVERY = (
+    "Four codes were sent for this recovery, and no more are. Use one of them; once Retry-After is over, ask for the "
+    "recovery again, and another is mailed."
+)
+_NO_MORE_TODAY = "As many codes were sent to this account as a day has. Use another factor, or wait until Retry-After."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +83,8 @@ async def send_challenge_code(asked: Envelope[SendCode], uow: UnitOfWork, deps: 
     if over is not None:
         return refuse(over)
     to = _destination(attempt, asked)
-    if to is None:
-        return refuse(RefusalCode.FACTOR_NOT_OFFERED)
+    if isinstance(to, Refused):
+        return to
     match decide_send(attempt.challenge, account.state.budget, to.channel, account.now):
         case TooSoon() | TooManySends() as refusal:
             return refuse_send(refusal, attempt)
@@ -105,19 +119,27 @@ def refuse_send(refusal: TooSoon | TooManySends, attempt: Attempt) -> Refused:
         case TooSoon(next_send_at):
             seconds = seconds_until(next_send_at, now)
             return Refused(Refusal(code=RefusalCode.TOO_SOON, retry_after_seconds=seconds, next_send_at=next_send_at))
-        case TooManySends(free_at):
-            return refuse(RefusalCode.TOO_MANY_SENDS, retry_after_seconds=seconds_until(free_at, now))
+        case TooManySends(free_at, is_of_challenge):
+            detail = _no_more(attempt.challenge) if is_of_challenge else _NO_MORE_TODAY
+            return refuse(RefusalCode.TOO_MANY_SENDS, detail=detail, retry_after_seconds=seconds_until(free_at, now))
 
 
-def _destination(attempt: Attempt, asked: Envelope[SendCode]) -> Destination | None:
+def _no_more(challenge: Challenge) -> str:
+    """Where a challenge has no sends left, another one of its kind has: the way to it."""
+    if challenge.recovery_id is not None:
+        return _NO_MORE_OF_RECOVERY
+    return _NO_MORE_OF_LOGIN if challenge.factor_id is None else _NO_MORE_OF_FACTOR
+
+
+def _destination(attempt: Attempt, asked: Envelope[SendCode]) -> Destination | Refused:
     target = target_of(attempt, asked.data.factor_id)
     match target:
         case Mailbox():
-            return mailbox_of(attempt.challenge)
+            return mailbox_of(attempt.challenge) or refuse(RefusalCode.FACTOR_NOT_OFFERED)
         case Factor():
-            return destination_of(target)
+            return destination_of(target) or refuse(RefusalCode.FACTOR_NOT_OFFERED, detail=NOTHING_SENT)
         case NotOffered():
-            return None
+            return refuse(RefusalCode.FACTOR_NOT_OFFERED)
 
 
 async def _take(tenant_id: UUID, challenge_id: ChallengeId, uow: UnitOfWork) -> _Seen | None:

@@ -14,7 +14,7 @@ from services.otp_worker.domain.sending import Send, decide_send
 from services.otp_worker.domain.throttle import after_success
 from services.otp_worker.domain.views import factor_view
 from services.otp_worker.handlers.attempts import Attempt, Right, Used, Wrong, match_code
-from services.otp_worker.handlers.challenges import refuse_send
+from services.otp_worker.handlers.challenges import NOTHING_SENT, refuse_send
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
 from services.otp_worker.handlers.code_sets import ShownCodes, activate_codes, make_codes
@@ -87,7 +87,7 @@ async def send_enrolment_code(asked: Envelope[SendEnrolmentCode], uow: UnitOfWor
         return pending
     attempt, to = pending.attempt, destination_of(pending.factor)
     if to is None:
-        return refuse(RefusalCode.FACTOR_NOT_OFFERED)
+        return refuse(RefusalCode.FACTOR_NOT_OFFERED, detail=NOTHING_SENT)
     match decide_send(attempt.challenge, attempt.account.state.budget, to.channel, attempt.account.now):
         case Send() as send:
             changes = Changes()

@@ -110,7 +110,7 @@ async def _permission(asked: Start, uow: UnitOfWork, locked: Locked) -> MayEnrol
             return refused
         return refuse(RefusalCode.HAS_FACTORS) if locked.held else MayEnrol()
     permission = may_enrol(account, held=locked.held, proof=await proof_of(uow, account, wanted.proof))
-    return refuse(permission.code) if isinstance(permission, MayNotEnrol) else permission
+    return refuse(permission.code, detail=permission.detail) if isinstance(permission, MayNotEnrol) else permission
 
 
 def _no_address(asked: Start) -> str:

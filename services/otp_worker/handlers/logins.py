@@ -16,10 +16,10 @@ from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
 from services.otp_worker.handlers.situation import Login, Situation, key_of, load_situations
 from services.otp_worker.queries.accounts import Key
-from shared.contracts.replies import LoginAnswer, RefusalCode
+from shared.contracts.replies import LoginAnswer, Refusal, RefusalCode
 from shared.contracts.types import ChallengeId, ChallengeState, Context, Decision, Method, Purpose
 from shared.ids import new_id
-from shared.messaging.outcome import Deferred, ListOutcome, Ok, Outcome, refuse
+from shared.messaging.outcome import Deferred, ListOutcome, Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
 
@@ -66,9 +66,8 @@ def _challenge(login: Login, situation: Situation, verdict: LoginVerdict, change
     account = situation.account
     context = context_digest(login.data.context)
     match open_one(situation.open_challenges, login.data.purpose, context, account.now):
-        case TooMany(free_at):
-            seconds = seconds_until(free_at, account.now)
-            return refuse(RefusalCode.TOO_MANY_CHALLENGES, retry_after_seconds=seconds)
+        case TooMany() as refusal:
+            return _too_many(refusal, account)
         case Reuse(challenge):
             after = _send_first(login, situation, challenge, changes, deps)
             if after is not challenge:
@@ -80,6 +79,14 @@ def _challenge(login: Login, situation: Situation, verdict: LoginVerdict, change
             changes.issued.append((account.tenant_id, after, account.state.factor_epoch))
             changes.say([challenge_issued(login, account, after)])
             return _answer(login, situation, verdict, changes, after)
+
+
+def _too_many(refusal: TooMany, account: Account) -> Outcome:
+    """With the open ones: the helpdesk may know one of them for this person's, in a tab that was closed, and end it."""
+    seconds = seconds_until(refusal.free_at, account.now)
+    return Refused(
+        Refusal(code=RefusalCode.TOO_MANY_CHALLENGES, retry_after_seconds=seconds, open_challenges=refusal.open_ids)
+    )
 
 
 def _send_first(login: Login, situation: Situation, challenge: Challenge, changes: Changes, deps: Deps) -> Challenge:
@@ -106,9 +113,8 @@ def _enrol(login: Login, situation: Situation, verdict: LoginVerdict, changes: C
     match open_one(alike, Purpose.ENROLMENT, context, account.now):
         case Reuse(challenge):
             return _answer(login, situation, verdict, changes, challenge)
-        case TooMany(free_at):
-            seconds = seconds_until(free_at, account.now)
-            return refuse(RefusalCode.TOO_MANY_CHALLENGES, retry_after_seconds=seconds)
+        case TooMany() as refusal:
+            return _too_many(refusal, account)
         case Issue():
             challenge = replace(new_challenge(account, Purpose.ENROLMENT, context), mailbox=mailbox)
             changes.issued.append((account.tenant_id, challenge, account.state.factor_epoch))

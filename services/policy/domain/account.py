@@ -69,9 +69,13 @@ class Account:
 
     def mailbox_at(self, now: dt.datetime) -> Contact | None:
         """The address, if a recovery may be proved by it: proved here, or verified by the helpdesk and settled."""
-        settled_at = (self.email_changed_at or self.created_at) + ADDRESS_SETTLES_IN
-        may_serve = self.email_proved_at is not None or (self.email_verified and settled_at <= now)
+        may_serve = self.email_proved_at is not None or (self.email_verified and self.settles_at <= now)
         return self.email if may_serve else None
+
+    @property
+    def settles_at(self) -> dt.datetime:
+        """From when on the address serves a recovery because the helpdesk has verified it, without a mailed code."""
+        return (self.email_changed_at or self.created_at) + ADDRESS_SETTLES_IN
 
     def former_email_at(self, now: dt.datetime) -> Contact | None:
         """The replaced address, while it still hears of what happens."""

@@ -4,9 +4,9 @@ The diagram is in ``recovery_request.md``.
 """
 
 import datetime as dt
-import math
 from dataclasses import dataclass
 
+from services.policy.domain.account import Account
 from services.policy.domain.standing import Standing
 from services.policy.domain.timer import Timer
 from shared.contracts.commands import ExpireRecovery, FinishRecovery, RemindOfRecovery
@@ -85,12 +85,13 @@ class RecoveryRequest:
         """Whether it has not waited yet as often as it may to be heard of."""
         return self.delays < MOST_DELAYS
 
-    @property
-    def hours(self) -> int:
-        """From the proof to the instant it is ready, in whole hours, for the text of the notice."""
-        if self.proved_at is None or self.ready_at is None:
+    def hours_left(self, now: dt.datetime) -> int:
+        """Until the instant it is ready, in hours, the nearest, for the text of the notice: of 72 hours that a change
+        of the password a minute ago has made of it nobody says 73.
+        """
+        if self.ready_at is None:
             return 1
-        return max(1, min(24 * 30, math.ceil((self.ready_at - self.proved_at) / _HOUR)))
+        return max(1, min(24 * 30, (self.ready_at - now + _HOUR / 2) // _HOUR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,11 @@ class MayStart:
 
 @dataclass(frozen=True, slots=True)
 class MayNot:
-    """No request; `retry_after` where waiting helps."""
+    """No request; `retry_after` where waiting helps, `detail` what it is that stands in the way."""
 
     code: RefusalCode
     retry_after: dt.timedelta | None = None
+    detail: str | None = None
 
 
 def may_start(standing: Standing, earlier: list[RecoveryRequest], now: dt.datetime) -> MayStart | MayNot:
@@ -113,18 +115,52 @@ def may_start(standing: Standing, earlier: list[RecoveryRequest], now: dt.dateti
     account = standing.account
     if not account.is_active:
         return MayNot(RefusalCode.ACCOUNT_INACTIVE)
-    # An active e-mail factor is the way in; a recovery by the same mailbox would only skip it.
-    is_offered = standing.policy.recovery.enabled and standing.held_factors > 0 and not account.is_sso
-    if not is_offered or standing.has_email_factor:
-        return MayNot(RefusalCode.RECOVERY_NOT_OFFERED)
+    hindrance = _hindrance(standing)
+    if hindrance is not None:
+        return MayNot(RefusalCode.RECOVERY_NOT_OFFERED, detail=hindrance)
     attacked = [each.ended_at for each in earlier if each.end_reason == ATTACK and each.ended_at is not None]
     if attacked and now < max(attacked) + AFTER_ATTACK:
-        return MayNot(RefusalCode.TOO_SOON, max(attacked) + AFTER_ATTACK - now)
+        return MayNot(RefusalCode.TOO_SOON, max(attacked) + AFTER_ATTACK - now, _AFTER_ATTACK)
     counted = sorted(each.requested_at for each in earlier if now < each.requested_at + COUNTED_WITHIN)
     if len(counted) >= AT_MOST:
         return MayNot(RefusalCode.TOO_MANY_RECOVERIES, counted[-AT_MOST] + COUNTED_WITHIN - now)
     mailbox = account.mailbox_at(now)
-    return MayStart(mailbox) if mailbox is not None else MayNot(RefusalCode.NO_MAILBOX)
+    return MayStart(mailbox) if mailbox is not None else _no_mailbox(account)
+
+
+_AFTER_ATTACK = (
+    "Of the last recovery its owner said that it was somebody else's: for a day nobody can ask for another one. An "
+    "admin can help."
+)
+
+
+def _hindrance(standing: Standing) -> str | None:
+    """Why the account is offered no recovery. An active e-mail factor is the way in; a recovery by the same mailbox
+    would only skip it.
+    """
+    reasons = (
+        (not standing.policy.recovery.enabled, "The policy does not offer it. An admin can help."),
+        (standing.held_factors == 0, "The account has no second factor: there is nothing to recover."),
+        (standing.account.is_sso, "The account signs in through SSO: its identity provider can help."),
+        (
+            standing.has_email_factor,
+            "The account has an e-mail factor, and can sign in by a code that is mailed to it.",
+        ),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def _no_mailbox(account: Account) -> MayNot:
+    if account.email is None:
+        return MayNot(RefusalCode.NO_MAILBOX, detail="The account has no address. An admin can help.")
+    if not account.email_verified:
+        return MayNot(RefusalCode.NO_MAILBOX, detail=f"Nobody has verified the account's address. {_PROVE}")
+    counts_from = account.settles_at.isoformat(timespec="seconds")
+    detail = f"The helpdesk has verified the account's address; for a recovery it counts from {counts_from}. {_PROVE}"
+    return MayNot(RefusalCode.NO_MAILBOX, detail=detail)
+
+
+_PROVE = "A code that was mailed to it and typed here makes it count at once; else an admin can help."
 
 
 def ready_at(standing: Standing, proved_at: dt.datetime) -> dt.datetime:

@@ -49,9 +49,9 @@ async def start_recovery(message: Envelope[StartRecovery], uow: UnitOfWork, deps
         return Ok(recovery_view(await _with_challenge(case, request, standing.account.mailbox_at(case.now))))
     earlier = await requests_since(case.conn, case.tenant_id, case.account_id, case.now - COUNTED_WITHIN)
     match may_start(standing, earlier, case.now):
-        case MayNot(code, retry_after):
+        case MayNot(code, retry_after, detail):
             seconds = math.ceil(retry_after.total_seconds()) if retry_after is not None else None
-            return refuse(code, retry_after_seconds=seconds)
+            return refuse(code, detail=detail, retry_after_seconds=seconds)
         case MayStart(mailbox):
             return Ok(recovery_view(await _draft(case, mailbox, message.data)))
 

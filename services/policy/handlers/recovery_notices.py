@@ -20,7 +20,7 @@ async def tell_of_recovery(case: Case, account: Account, notification: Notificat
     def seal(delivery_id: DeliveryId, text: str) -> str:
         return case.deps.cancel_links.seal(case.tenant_id, account.account_id, delivery_id, text)
 
-    case.say(*recovery_notices(to, notification, request, link, seal, case.deps.new_id))
+    case.say(*recovery_notices(to, notification, request, case.now, link, seal, case.deps.new_id))
     if not _is_known_elsewhere(request, to):
         await _tell_admins(case, account, request)
 

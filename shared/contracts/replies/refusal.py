@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 
-from shared.contracts.types import Value
+from shared.contracts.types import ChallengeId, Value
 
 
 class RefusalCode(enum.StrEnum):
@@ -85,3 +85,4 @@ class Refusal(Value):
     retry_after_seconds: int | None = None
     next_send_at: dt.datetime | None = None
     minutes_off: int | None = None
+    open_challenges: tuple[ChallengeId, ...] | None = None  # of `too_many_challenges`: one may be cancelled

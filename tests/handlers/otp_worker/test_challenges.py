@@ -23,7 +23,12 @@ async def test_sends_are_spaced_and_four_in_all(verifier: Verifier) -> None:
         assert (await _send(verifier, challenge.id, phone)).code is None
     view = await _read(verifier, challenge.id)
     assert (view.sends_left, view.next_send_at) == (0, None)
-    assert (await _send(verifier, challenge.id, phone)).code == "too_many_sends"
+    refused = await _send(verifier, challenge.id, phone)
+    assert refused.code == "too_many_sends"
+    assert refused.refusal is not None
+    assert "start another login" in (refused.refusal.detail or "")
+    await verifier.move(refused.refusal.retry_after_seconds or 0)
+    assert (await verifier.challenge()).sends_left == 3  # of another one, whose first code left with it
 
 
 async def test_the_newest_three_codes_are_alive(verifier: Verifier) -> None:
@@ -60,7 +65,10 @@ async def test_nothing_is_sent_for_an_app_or_for_what_is_not_offered(verifier: V
     """A code to a destination that the challenge does not offer would prove the wrong thing."""
     app = await verifier.enrol()
     challenge = await verifier.challenge()
-    assert (await _send(verifier, challenge.id, app.factor_id)).code == "factor_not_offered"
+    of_app = await _send(verifier, challenge.id, app.factor_id)
+    assert of_app.code == "factor_not_offered"
+    assert of_app.refusal is not None
+    assert (of_app.refusal.detail or "").startswith("An authenticator is sent nothing")
     assert (await _send(verifier, challenge.id, FactorId(new_id()))).code == "factor_not_offered"
     assert (await _send(verifier, ChallengeId(new_id()), None)).code == "challenge_not_found"
 

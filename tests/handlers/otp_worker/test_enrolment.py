@@ -180,7 +180,10 @@ async def test_after_a_recovery_the_mailbox_must_be_proved_first(verifier: Verif
     now = await verifier.now()
     await verifier.hear(commands.ExecuteRecovery.model_validate({"recovery_id": new_id(), "requested_at": now}))
     asked = StartEnrolment(factor_type=FactorType.TOTP)
-    assert (await verifier.ask(asked)).code == "proof_required"
+    refused = await verifier.ask(asked)
+    assert refused.code == "proof_required"
+    assert refused.refusal is not None
+    assert "purpose `enrolment`" in (refused.refusal.detail or "")  # no factor is left that could verify one
     challenge = await verifier.challenge()
     assert [factor.factor_id for factor in challenge.factors] == [None]
     with_proof = asked.model_copy(update={"proof": challenge.id})

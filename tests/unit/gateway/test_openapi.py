@@ -121,6 +121,34 @@ def test_every_call_shows_what_is_asked_and_answered(method: str, path: str) -> 
         assert example != {} or not model.model_fields, model.__name__
 
 
+def answer_of(method: str, path: str) -> Any:
+    """What the document shows as the good answer of a call."""
+    [(_, answer)] = list(shown(method, path))[-1:]
+    return answer
+
+
+def test_examples_of_answers_are_what_the_call_answers() -> None:
+    """An integrator took a code's form, a login's reason and the state after a cancellation from them, wrongly."""
+    begun = answer_of("POST", "/v1/accounts/{account_id}/factors")
+    assert (begun["factor"]["state"], begun["backup_codes"]) == ("pending", None)
+    assert answer_of("POST", "/v1/challenges/{challenge_id}/cancel")["state"] == "cancelled"
+    assert answer_of("POST", "/v1/accounts/{account_id}/recovery/{recovery_id}/deny")["state"] == "denied"
+    assert answer_of("GET", "/v1/accounts/{account_id}/gate")["reason"] == "grace"
+    login = answer_of("POST", "/v1/logins")
+    assert (login["reason"], login["notice"]) == ("factor_enrolled", None)
+    confirmed = answer_of("POST", "/v1/accounts/{account_id}/factors/{factor_id}/confirm")
+    made = answer_of("POST", "/v1/accounts/{account_id}/recovery-codes")
+    for code in (*confirmed["backup_codes"], confirmed["recovery_key"], made["recovery_code"]):
+        assert re.fullmatch(r"[0-9](-[0-9A-HJKMNP-TV-Z]{4}){4}", code)
+
+
+def test_a_batch_is_shown_as_an_array() -> None:
+    """What is said to be a batch of CloudEvents was one of them, and so refused where it was copied."""
+    operation = DOCUMENT["paths"]["/v1/events"]["post"]["requestBody"]["content"]
+    assert isinstance(operation["application/cloudevents-batch+json"]["example"], list)
+    assert isinstance(operation["application/json"]["example"], dict)
+
+
 @pytest.mark.parametrize(("method", "path"), sorted(API))
 def test_every_refusal_shows_its_problem_document(method: str, path: str) -> None:
     """A client is written against the document that it will get."""

@@ -99,7 +99,9 @@ def test_the_same_asked_again_is_the_open_one() -> None:
     ]
     assert open_one([CHALLENGE, *others], Purpose.SIGN_IN, "browser", NOW) == Reuse(CHALLENGE)
     assert open_one(others, Purpose.SIGN_IN, "browser", NOW) == Issue()
-    assert open_one([CHALLENGE, *others], Purpose.STEP_UP, "browser", NOW) == TooMany(NOW + LIFETIME)
+    assert open_one([CHALLENGE, *others], Purpose.STEP_UP, "browser", NOW) == TooMany(
+        NOW + LIFETIME, tuple(each.id for each in (CHALLENGE, *others))
+    )
     assert open_one([CHALLENGE, *others], Purpose.SIGN_IN, "browser", NOW + LIFETIME) == Issue()
 
 
@@ -123,7 +125,8 @@ def test_a_send_too_early_or_too_many_is_refused() -> None:
     waiting = dataclasses.replace(CHALLENGE, sends=1, next_send_at=NOW + SECOND)
     assert decide_send(waiting, Budget(), Channel.SMS, NOW) == TooSoon(NOW + SECOND)
     assert isinstance(decide_send(waiting, Budget(), Channel.SMS, NOW + SECOND), Send)
-    assert decide_send(dataclasses.replace(CHALLENGE, sends=4), Budget(), Channel.SMS, NOW) == TooManySends(None)
+    over = TooManySends(CHALLENGE.expires_at, is_of_challenge=True)
+    assert decide_send(dataclasses.replace(CHALLENGE, sends=4), Budget(), Channel.SMS, NOW) == over
 
 
 @pytest.mark.parametrize(("channel", "limit"), [(Channel.EMAIL, 20), (Channel.SMS, 10)])

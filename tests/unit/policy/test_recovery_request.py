@@ -27,6 +27,7 @@ from shared.ids import new_id
 NOW = dt.datetime(2027, 3, 1, 9, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
+MINUTE = dt.timedelta(minutes=1)
 TICK = dt.timedelta(microseconds=1)
 MAILBOX = Contact(sealed="v1.k1.x", masked="a•••@example.com", digest="a")
 ANN = Standing(
@@ -58,20 +59,38 @@ def test_it_may_start_with_a_settled_mailbox() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "code"),
+    ("standing", "code", "why"),
     [
-        (replace(ANN, held_factors=0), RefusalCode.RECOVERY_NOT_OFFERED),
-        (replace(ANN, has_email_factor=True), RefusalCode.RECOVERY_NOT_OFFERED),
-        (replace(ANN, account=replace(ANN.account, is_sso=True)), RefusalCode.RECOVERY_NOT_OFFERED),
-        (replace(ANN, policy=Policy(recovery=RecoverySettings(enabled=False))), RefusalCode.RECOVERY_NOT_OFFERED),
-        (replace(ANN, account=replace(ANN.account, is_active=False)), RefusalCode.ACCOUNT_INACTIVE),
-        (replace(ANN, account=replace(ANN.account, email=None)), RefusalCode.NO_MAILBOX),
-        (replace(ANN, account=replace(ANN.account, email_verified=False)), RefusalCode.NO_MAILBOX),
+        (replace(ANN, held_factors=0), RefusalCode.RECOVERY_NOT_OFFERED, "no second factor"),
+        (replace(ANN, has_email_factor=True), RefusalCode.RECOVERY_NOT_OFFERED, "e-mail factor"),
+        (replace(ANN, account=replace(ANN.account, is_sso=True)), RefusalCode.RECOVERY_NOT_OFFERED, "SSO"),
+        (
+            replace(ANN, policy=Policy(recovery=RecoverySettings(enabled=False))),
+            RefusalCode.RECOVERY_NOT_OFFERED,
+            "policy does not offer it",
+        ),
+        (replace(ANN, account=replace(ANN.account, is_active=False)), RefusalCode.ACCOUNT_INACTIVE, ""),
+        (replace(ANN, account=replace(ANN.account, email=None)), RefusalCode.NO_MAILBOX, "no address"),
+        (
+            replace(ANN, account=replace(ANN.account, email_verified=False)),
+            RefusalCode.NO_MAILBOX,
+            "Nobody has verified",
+        ),
+        (
+            replace(ANN, account=replace(ANN.account, email_changed_at=NOW - DAY)),
+            RefusalCode.NO_MAILBOX,
+            "counts from 2027-03-07T09:00:00+00:00",
+        ),
     ],
 )
-def test_where_it_is_not_offered(standing: Standing, code: RefusalCode) -> None:
-    """Each reason has its own word, so that the page can say what helps."""
-    assert may_start(standing, [], NOW) == MayNot(code)
+def test_where_it_is_not_offered(standing: Standing, code: RefusalCode, why: str) -> None:
+    """Each reason has its own words, so that the page can say what helps: the account says `email_verified` all the
+    while that its address does not count yet.
+    """
+    found = may_start(standing, [], NOW)
+    assert isinstance(found, MayNot)
+    assert found.code is code
+    assert why in (found.detail or "")
 
 
 def test_three_in_thirty_days_and_when_it_helps_to_come_back() -> None:
@@ -86,7 +105,10 @@ def test_three_in_thirty_days_and_when_it_helps_to_come_back() -> None:
 def test_an_attack_is_followed_by_a_day_of_rest() -> None:
     """Whoever asked will ask again."""
     attack = [ended(NOW - 2 * HOUR, ATTACK)]
-    assert may_start(ANN, attack, NOW) == MayNot(RefusalCode.TOO_SOON, 23 * HOUR)
+    found = may_start(ANN, attack, NOW)
+    assert isinstance(found, MayNot)
+    assert (found.code, found.retry_after) == (RefusalCode.TOO_SOON, 23 * HOUR)
+    assert "An admin can help" in (found.detail or "")
     assert may_start(ANN, attack, NOW + 23 * HOUR) == MayStart(MAILBOX)
 
 
@@ -128,9 +150,11 @@ def test_notices_at_half_time_and_one_hour_before() -> None:
 
 
 def test_hours_are_told_in_whole_ones() -> None:
-    """Rounded up: the text must not promise it earlier than it happens."""
-    assert WAITING.hours == 24
-    assert replace(WAITING, ready_at=NOW + DAY + TICK).hours == 25
+    """From now, and the nearest: 72 hours from a change a minute ago were told as 73; the instant is beside it."""
+    assert WAITING.hours_left(NOW) == 24
+    assert replace(WAITING, ready_at=NOW + 72 * HOUR + MINUTE).hours_left(NOW) == 72
+    assert replace(WAITING, ready_at=NOW + 72 * HOUR).hours_left(NOW + MINUTE) == 72
+    assert WAITING.hours_left(NOW + DAY - MINUTE) == 1
 
 
 @pytest.mark.parametrize("method", list(Method))
