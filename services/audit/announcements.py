@@ -1,13 +1,13 @@
-"""What audit says itself: signed heads, and who took the log away."""
+"""What audit says itself: signed heads, who took the log away; and to policy, that an account is forgotten."""
 
 import base64
 import datetime as dt
 
 from services.audit.domain.heads import SignedHead
 from shared.contracts import events
-from shared.contracts.commands import OpenAuditExport
+from shared.contracts.commands import ConcludeErasure, OpenAuditExport
 from shared.contracts.envelope import Envelope, begin
-from shared.contracts.types import SYSTEM
+from shared.contracts.types import SYSTEM, Keeper
 
 SOURCE = "/audit"
 
@@ -36,3 +36,9 @@ def log_exported(command: Envelope[OpenAuditExport], *, before: int, at: dt.date
     return command.follow(
         events.AuditExported(format=wanted.format, after=wanted.after, before=before), source=SOURCE, at=at
     )
+
+
+def account_forgotten(told: Envelope[events.AccountErased]) -> Envelope[ConcludeErasure]:
+    """Payloads and key of an erased account went with the transaction that heard of its end."""
+    done = ConcludeErasure(erasure_id=told.data.erasure_id, keeper=Keeper.AUDIT)
+    return told.follow(done, source=SOURCE, at=told.time)

@@ -187,6 +187,14 @@ class Contact(Value):
     digest: str
 
 
+class Keeper(enum.StrEnum):
+    """A service that has something of an account beside policy, and says when it has forgotten it."""
+
+    OTP_WORKER = "otp_worker"
+    NOTIFIER = "notifier"
+    AUDIT = "audit"
+
+
 class MovedDestination(Value):
     """Where codes went in another system: a factor of type sms or email."""
 

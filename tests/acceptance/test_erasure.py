@@ -10,19 +10,13 @@ import pytest
 from services.cli.demo.helpdesk import Helpdesk, Json
 from shared.ids import new_id
 from tests.support.eventually import eventually
+from tests.support.leaving import DOCUMENTED, places_of
 from tests.support.people import enrolled, open_world
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.acceptance
 
 PHONE = "+447700900987"
-_TABLES = """
-    SELECT format('%I.%I', n.nspname, c.relname)
-      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname IN ('bus', 'gateway', 'otp', 'policy', 'notifier', 'audit')
-       AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-"""
-DOCUMENTED = {"policy.erasures", "bus.outbox"}  # docs/security.md, "Leaving"; the second for two weeks at most
 
 
 @pytest.fixture
@@ -31,17 +25,6 @@ async def conn(stack: Stack) -> AsyncIterator["asyncpg.Connection[asyncpg.Record
     connection = await asyncpg.connect(stack.dsn)
     yield connection
     await connection.close()
-
-
-async def places_of(conn: "asyncpg.Connection[asyncpg.Record]", *words: str) -> set[str]:
-    """The tables with a row that holds one of these, as text or in bytes."""
-    patterns = [f"%{form}%" for word in words for form in (word, word.encode().hex())]
-    found = set()
-    for (table,) in await conn.fetch(_TABLES):
-        query = f"SELECT EXISTS (SELECT FROM {table} AS row WHERE row::text LIKE ANY ($1::text[]))"  # noqa: S608
-        if await conn.fetchval(query, patterns):
-            found.add(table)
-    return found
 
 
 async def erase(helpdesk: Helpdesk, account_id: str) -> None:

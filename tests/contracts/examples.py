@@ -184,6 +184,7 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         },
         "factor.enrolled": {"reason": "hired today", "approver": "admin-2"},
         "rename_factor": {"name": "Work phone"},
+        "conclude_erasure": {"keeper": "notifier"},
         "import_factors": {"destinations": [{"type": "sms", "contact": _PHONE, "name": "Work phone"}]},
         "import_factors_of_many": {
             "people": [

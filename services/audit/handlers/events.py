@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 from uuid import UUID
 
 import structlog
@@ -21,7 +22,7 @@ from services.audit.queries.heads import (
     record_signatures,
 )
 from shared.contracts.envelope import Envelope, Event
-from shared.contracts.events import AuditHead
+from shared.contracts.events import AccountErased, AuditHead
 from shared.db.connection import Connection
 from shared.messaging.outcome import Done
 from shared.messaging.unit_of_work import UnitOfWork
@@ -47,6 +48,7 @@ async def append_events(envelopes: Sequence[Envelope[Event]], uow: UnitOfWork, d
     await insert_payloads(uow.conn, kept, [payloads[entry.header.entry_id] for entry in kept])
     await move_heads(uow.conn, tips)
     await _sign_full(uow, deps, heads, tips)
+    uow.publish(*(announcements.account_forgotten(each) for each in envelopes if _is_erasure(each)))
     _tell_heads(envelopes)
     AUDIT_ENTRIES.inc(len(entries))
     return [Done() for _ in envelopes]
@@ -78,6 +80,10 @@ async def _sign_full(uow: UnitOfWork, deps: Deps, held: Mapping[UUID, LockedHead
         await insert_signing_keys(uow.conn, deps.signer.public_keys)
         await record_signatures(uow.conn, signed)
         uow.publish(*(announcements.head_signed(head, at=held[head.tenant_id].tenant_now) for head in signed))
+
+
+def _is_erasure(envelope: Envelope[Event]) -> TypeGuard[Envelope[AccountErased]]:
+    return isinstance(envelope.data, AccountErased)
 
 
 def _moved(head: Head, tip: Tip) -> Head:

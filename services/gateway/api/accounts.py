@@ -49,8 +49,8 @@ async def get(call: Call[Nothing, Nothing]) -> Outcome:
 
 async def erase(call: Call[Nothing, ErasureQuery]) -> Outcome:
     """Forget an account. Nobody decides anything about it from here on; its factors and their key are destroyed within
-    moments (`is_finished`, when asked again), what was sent to it is forgotten, and its entries in the audit log keep
-    no content and no id. An account that is put under the same id later is a new one.
+    moments, what was sent to it is forgotten, and its entries in the audit log keep no content and no id; asked again,
+    `is_finished` says that all of this is done. An account that is put under the same id later is a new one.
     """
     return await call.ask(EraseAccount(version=call.query.version), account_id=call.account_id)
 

@@ -18,7 +18,9 @@ class SentNotice:
 
 
 async def find_notice(conn: Connection, tenant_id: UUID, delivery_id: UUID) -> SentNotice | None:
-    """By its delivery, with all that it takes to say it again."""
+    """By its delivery, with all that it takes to say it again. One to somebody who has left is none any more: whoever
+    has the id now was never told.
+    """
     row = await conn.fetchrow(
         f"""
         SELECT {COLUMNS}, d.disputed_at, now() - d.queued_at AS age, t.name AS tenant_name, t.is_sandbox, t.settings,
@@ -26,6 +28,9 @@ async def find_notice(conn: Connection, tenant_id: UUID, delivery_id: UUID) -> S
           FROM notifier.deliveries AS d
           JOIN gateway.tenants_at_work AS t ON t.tenant_id = d.tenant_id
          WHERE d.tenant_id = $1 AND d.delivery_id = $2
+           AND NOT EXISTS (SELECT FROM policy.erased_accounts AS e
+                            WHERE e.tenant_id = d.tenant_id AND e.account_id = d.account_id
+                              AND d.queued_at <= e.erased_system_at)
         """,  # noqa: S608 - constant columns
         tenant_id,
         delivery_id,

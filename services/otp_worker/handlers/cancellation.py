@@ -4,6 +4,7 @@ from services.otp_worker.announcements import challenge_cancelled, say
 from services.otp_worker.deps import Deps
 from services.otp_worker.handlers.locked import lock
 from services.otp_worker.queries.challenges import cancel_challenges, load_open_challenges
+from services.otp_worker.queries.erasures import is_from_before
 from services.otp_worker.queries.factors import end_factors
 from shared.contracts import events
 from shared.contracts.commands import CancelChallenges
@@ -13,9 +14,11 @@ from shared.messaging.unit_of_work import UnitOfWork
 
 
 async def cancel_challenges_of(asked: Envelope[CancelChallenges], uow: UnitOfWork, _: Deps) -> Outcome:
-    """End open challenges, and pending factors, whose challenges they are. Active factors stay, and lie dormant."""
+    """End open challenges, and pending factors, whose challenges they are. Active factors stay, and lie dormant. What
+    was said of who had the id before ends nothing.
+    """
     locked = await lock(uow, asked.tenant_id, asked.account_id)
-    if locked is None:
+    if locked is None or await is_from_before(uow.conn, *locked.account.key, asked.time):
         return Done()
     account = locked.account
     pending = [factor for factor in locked.factors if not factor.is_held]

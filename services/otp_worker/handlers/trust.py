@@ -7,6 +7,7 @@ from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.locked import lock
+from services.otp_worker.queries.erasures import is_from_before
 from services.otp_worker.queries.trusted_devices import list_devices, revoke_devices
 from shared.contracts.commands import RevokeTrustedDevices
 from shared.contracts.envelope import Envelope
@@ -43,9 +44,11 @@ async def revoke_trusted_devices(asked: Envelope[RevokeTrustedDevices], uow: Uni
 
 
 async def note_password_change(told: Envelope[AccountPasswordChanged], uow: UnitOfWork, _: Deps) -> Outcome:
-    """The devices that were trusted under the old password are trusted no more. An older report changes nothing."""
+    """The devices that were trusted under the old password are trusted no more. An older report changes nothing, nor
+    does one of who had the id before.
+    """
     locked = await lock(uow, told.tenant_id, told.account_id)
-    if locked is None:
+    if locked is None or await is_from_before(uow.conn, *locked.account.key, told.time):
         return Done()
     account = locked.account
     changed_at = min(told.data.changed_at, account.now)

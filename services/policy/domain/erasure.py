@@ -19,7 +19,7 @@ class Erasure:
     version: int | None
     told_at: dt.datetime
     erased_at: dt.datetime
-    is_cleared: bool
+    is_finished: bool  # every service has destroyed what it had
 
 
 @dataclass(frozen=True, slots=True)

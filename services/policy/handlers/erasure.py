@@ -69,9 +69,9 @@ async def erase_reported_account(message: Envelope[EraseAccount], uow: UnitOfWor
 
 
 async def conclude_erasure(message: Envelope[ConcludeErasure], uow: UnitOfWork, deps: Deps) -> Outcome:
-    """Factors and data key are destroyed: a new account of that id may log in."""
+    """A service has done its part. After otp_worker's, a new account of that id may log in."""
     case = await open_case(message, uow, deps)
-    await clear_erasure(case.conn, case.tenant_id, case.account_id, message.data.erasure_id)
+    await clear_erasure(case.conn, case.tenant_id, case.account_id, message.data.erasure_id, message.data.keeper)
     return Done()
 
 
@@ -124,5 +124,5 @@ def _view(case: Case, erasure: Erasure) -> ErasureView:
         account_id=case.account_id,
         version=erasure.version,
         erased_at=erasure.erased_at,
-        is_finished=erasure.is_cleared,
+        is_finished=erasure.is_finished,
     )

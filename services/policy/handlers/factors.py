@@ -20,7 +20,7 @@ async def factor_confirmed(message: Envelope[events.FactorConfirmed], uow: UnitO
     """Enrolled: no reminder and no lock is to come, and whoever can enrol has lost nothing that needs recovering."""
     case = await open_case(message, uow, deps)
     standing = await case.standing()
-    if standing is None:
+    if standing is None or message.time < standing.account.created_at:  # it was who had the id before
         return Done()
     is_satisfied = standing.enforcement_at(case.now).state is EnforcementState.SATISFIED
     if is_satisfied and message.data.is_first:
@@ -41,6 +41,8 @@ async def factor_revoked(message: Envelope[events.FactorRevoked], uow: UnitOfWor
     standing = await case.standing()
     request = await open_request(case.conn, case.tenant_id, case.account_id)
     if standing is None or request is None or standing.held_factors > 0:
+        return Done()
+    if message.time < standing.account.created_at:  # it was who had the id before
         return Done()
     said = events.RecoverySuperseded(recovery_id=request.recovery_id)
     await end_recovery(case, request, standing, RecoveryState.SUPERSEDED, message.data.reason, said)

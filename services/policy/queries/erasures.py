@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.policy.domain.erasure import Erasure
+from shared.contracts.types import Keeper
 from shared.db.connection import Connection
 
 
@@ -12,7 +13,8 @@ async def find_erasure(conn: Connection, tenant_id: UUID, account_id: str) -> Er
     """Of this id; None: it was never erased. There may be a new account of that id."""
     row = await conn.fetchrow(
         """
-        SELECT erasure_id, version, told_at, erased_at, cleared_at IS NOT NULL AS is_cleared
+        SELECT erasure_id, version, told_at, erased_at, cleared_at IS NOT NULL AND notifier_cleared_at IS NOT NULL
+               AND audit_cleared_at IS NOT NULL AS is_finished
           FROM policy.erasures WHERE tenant_id = $1 AND account_id = $2
         """,
         tenant_id,
@@ -48,14 +50,17 @@ async def store_erasure(
     row = await conn.fetchrow(
         """
         INSERT INTO policy.erasures AS e
-               (tenant_id, account_id, erasure_id, version, told_at, erased_at, erased_system_at, cleared_at)
+               (tenant_id, account_id, erasure_id, version, told_at, erased_at, erased_system_at, cleared_at,
+                notifier_cleared_at, audit_cleared_at)
         SELECT $1, $2, $3, $4, $5, clock_timestamp() + (policy.tenant_now($1) - now()), clock_timestamp(),
-               CASE WHEN $6 THEN now() END
+               CASE WHEN $6 THEN now() END, CASE WHEN $6 THEN now() END, CASE WHEN $6 THEN now() END
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET erasure_id = excluded.erasure_id, version = excluded.version, told_at = excluded.told_at,
                erased_at = excluded.erased_at, erased_system_at = excluded.erased_system_at,
-               cleared_at = excluded.cleared_at
-        RETURNING erasure_id, version, told_at, erased_at, cleared_at IS NOT NULL AS is_cleared
+               cleared_at = excluded.cleared_at, notifier_cleared_at = excluded.notifier_cleared_at,
+               audit_cleared_at = excluded.audit_cleared_at
+        RETURNING erasure_id, version, told_at, erased_at, cleared_at IS NOT NULL AND notifier_cleared_at IS NOT NULL
+               AND audit_cleared_at IS NOT NULL AS is_finished
         """,
         tenant_id,
         account_id,
@@ -81,16 +86,20 @@ async def raise_version(conn: Connection, tenant_id: UUID, account_id: str, vers
     )
 
 
-async def clear_erasure(conn: Connection, tenant_id: UUID, account_id: str, erasure_id: UUID) -> None:
-    """otp_worker is done; nothing where the account was erased once more since."""
+async def clear_erasure(conn: Connection, tenant_id: UUID, account_id: str, erasure_id: UUID, keeper: Keeper) -> None:
+    """A service is done; nothing where the account was erased once more since."""
     await conn.execute(
         """
-        UPDATE policy.erasures SET cleared_at = coalesce(cleared_at, now())
+        UPDATE policy.erasures
+           SET cleared_at = coalesce(cleared_at, CASE WHEN $4 = 'otp_worker' THEN now() END),
+               notifier_cleared_at = coalesce(notifier_cleared_at, CASE WHEN $4 = 'notifier' THEN now() END),
+               audit_cleared_at = coalesce(audit_cleared_at, CASE WHEN $4 = 'audit' THEN now() END)
          WHERE tenant_id = $1 AND account_id = $2 AND erasure_id = $3
         """,
         tenant_id,
         account_id,
         erasure_id,
+        keeper.value,
     )
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from shared.contracts.commands.request import Request
 from shared.contracts.envelope import Command
-from shared.contracts.types import Contact, EnforcementState, Role, Value
+from shared.contracts.types import Contact, EnforcementState, Keeper, Role, Value
 
 _POLICY_REQUESTS = "policy.requests"
 _POLICY_COMMANDS = "policy.commands"
@@ -73,12 +73,13 @@ class ReadPersonalData(Request):
 
 
 class ConcludeErasure(Command):
-    """otp_worker has destroyed all that it had of the account: its id may be given again."""
+    """A service has destroyed all that it had of the account. After otp_worker's part its id may be given again."""
 
     type = "conclude_erasure"
     lane = _POLICY_COMMANDS
 
     erasure_id: UUID
+    keeper: Keeper = Keeper.OTP_WORKER
 
 
 class ReadAccount(Request):

@@ -41,7 +41,7 @@ class AccountView(Value):
 
 
 class ErasureView(Value):
-    """An account that is forgotten; `is_finished`: its factors and its data key are destroyed, its id is free again."""
+    """An account that is forgotten; `is_finished`: every service has destroyed what it had of it."""
 
     account_id: str
     version: int | None = None

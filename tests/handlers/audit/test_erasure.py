@@ -10,7 +10,10 @@ import pytest
 
 from services.audit.verification import verify_chain
 from shared.contracts import events
+from shared.contracts.codec import decode
+from shared.contracts.commands import ConcludeErasure
 from shared.contracts.envelope import Envelope, Event, begin
+from shared.contracts.types import Keeper
 from shared.ids import new_id
 from tests.handlers.audit.conftest import AT, Audit, login
 
@@ -77,6 +80,12 @@ async def test_payloads_and_key_go_and_the_chain_verifies(audit: Audit, intruder
     ]
     assert (await audit.read(tenant, "ann")).entries == ()
     assert await is_intact(audit, tenant)
+    [said] = await intruder.fetch(
+        "SELECT body FROM bus.outbox WHERE tenant_id = $1 AND routing_key = 'policy.commands'", tenant
+    )
+    done = decode(said["body"])
+    assert isinstance(done.data, ConcludeErasure)
+    assert (done.account_id, done.data.keeper) == ("ann", Keeper.AUDIT)
 
 
 async def test_that_an_account_was_erased_stays_readable_without_its_id(

@@ -192,3 +192,24 @@ async def test_the_page_is_told_in_the_accounts_own_language_and_zone(desk: Desk
     assert view.happened_at is not None
     assert "4. März 2027" in view.happened_at
     assert "17:06" in view.happened_at
+
+
+@pytest.mark.usefixtures("sending")
+async def test_the_link_of_somebody_who_has_left_says_nothing_of_who_has_the_id_now(desk: Desk) -> None:
+    """An old mail would else end the trust and the recovery of a stranger who was given the same id."""
+    delivery_id, token = await told(desk)
+    await desk.rows(
+        """
+        INSERT INTO policy.erasures (tenant_id, account_id, erasure_id, told_at, erased_at, erased_system_at)
+        VALUES ($1, 'ann', $2, now(), policy.tenant_now($1), clock_timestamp())
+        """,
+        desk.tenant_id,
+        new_id(),
+    )
+    await desk.rows(
+        "INSERT INTO policy.accounts (tenant_id, account_id, role, created_at) VALUES ($1, 'ann', 'agent', now())",
+        desk.tenant_id,
+    )
+    asked = DisputeNotice(delivery_id=delivery_id, token=sealed(desk, delivery_id, token))
+    assert await desk.refused(asked) is RefusalCode.NOTICE_NOT_FOUND
+    assert await disputes(desk, delivery_id) == []

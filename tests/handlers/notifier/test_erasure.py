@@ -7,10 +7,11 @@ from services.notifier.domain.attempt import Sent
 from services.notifier.handlers.outcomes import write_down
 from services.notifier.queries.deliveries import claim_deliveries
 from shared.clock import host_now
-from shared.contracts.codec import encode
+from shared.contracts.codec import decode, encode
+from shared.contracts.commands import ConcludeErasure
 from shared.contracts.envelope import begin
 from shared.contracts.events import AccountErased
-from shared.contracts.types import Channel
+from shared.contracts.types import Channel, Keeper
 from shared.ids import new_id
 from shared.messaging.bus import Ack, Incoming
 from shared.messaging.topology import NOTIFIER_EVENTS
@@ -63,6 +64,12 @@ async def test_what_was_sent_is_forgotten(desk: Desk, sending: None) -> None:
     await leave(desk)
     await hear(desk)
     assert (await left_over(desk))[0] == 1
+    [said] = await desk.rows(
+        "SELECT body FROM bus.outbox WHERE tenant_id = $1 AND routing_key = 'policy.commands'", desk.tenant_id
+    )
+    done = decode(said["body"])
+    assert isinstance(done.data, ConcludeErasure)
+    assert (done.account_id, done.data.keeper) == ("ann", Keeper.NOTIFIER)
     [other] = await desk.rows("SELECT account_id FROM notifier.deliveries WHERE tenant_id = $1", desk.tenant_id)
     assert other["account_id"] == "bob"
 

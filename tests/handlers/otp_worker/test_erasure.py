@@ -157,6 +157,12 @@ async def test_late_news_do_nothing_to_the_new_account(verifier: Verifier) -> No
         recovery_id=recovery_id, challenge_id=ChallengeId(new_id()), mailbox=contact("ann-mail")
     )
     await say(verifier, opened, before)
+    login = await verifier.challenge()
+    await say(verifier, commands.CancelChallenges(reason="sso"), before)
+    assert (await verifier.data(commands.ReadChallenge(challenge_id=login.id), None))["state"] == "open"
+    await say(verifier, events.AccountPasswordChanged(changed_at=before), before)
+    changed = "SELECT password_changed_at FROM otp.accounts WHERE tenant_id = $1 AND account_id = $2"
+    assert await verifier.admin.fetchval(changed, verifier.tenant_id, ANN) is None
     assert len(SecurityView.model_validate(await verifier.data(ReadSecurity())).factors) == 1
     assert await verifier.said(commands.ConcludeRecovery) == []
     assert await verifier.codes() == []

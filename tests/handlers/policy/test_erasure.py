@@ -18,7 +18,8 @@ from shared.contracts.commands import (
 )
 from shared.contracts.envelope import Message
 from shared.contracts.replies import AccountView, ErasureView, RecoveryView, RefusalCode
-from shared.contracts.types import EnforcementState, Method, Purpose
+from shared.contracts.types import EnforcementState, FactorId, FactorType, Keeper, Method, Purpose, RecoveryState
+from shared.ids import new_id
 from shared.messaging.bus import Ack
 from shared.messaging.topology import POLICY_COMMANDS
 from tests.handlers.policy.conftest import ANN, DAY, Service, contact, put_account
@@ -49,10 +50,11 @@ async def start_recovery(service: Service) -> RecoveryView:
     return RecoveryView.model_validate(await service.ask(StartRecovery()))
 
 
-async def conclude(service: Service) -> None:
-    """otp_worker has done its part."""
+async def conclude(service: Service, *keepers: Keeper) -> None:
+    """Each of these has done its part; all, if none is named."""
     erased = (await service.said(events.AccountErased))[-1]
-    await service.hear(ConcludeErasure(erasure_id=erased.data.erasure_id))
+    for keeper in keepers or Keeper:
+        await service.hear(ConcludeErasure(erasure_id=erased.data.erasure_id, keeper=keeper))
 
 
 async def test_nothing_of_the_account_is_left_but_that_it_is_gone(service: Service) -> None:
@@ -74,13 +76,24 @@ async def test_nothing_of_the_account_is_left_but_that_it_is_gone(service: Servi
 
 
 async def test_erased_twice_is_erased_once(service: Service) -> None:
-    """A backend that got no answer asks again, and hears when otp_worker has done its part."""
+    """A backend that got no answer asks again, and hears when all is done."""
     await service.put()
     first = await erase(service)
     await conclude(service)
     again = await erase(service, version=9)
     assert (again.erased_at, again.is_finished, again.version) == (first.erased_at, True, 9)
     assert len(await service.said(events.AccountErased)) == 1
+
+
+async def test_it_is_finished_when_every_service_is_done(service: Service) -> None:
+    """Who writes "your data is deleted" to a person on our word must not write it while mails to them lie about."""
+    await service.put()
+    await erase(service)
+    for keeper in Keeper:
+        assert not (await erase(service)).is_finished
+        await conclude(service, keeper)
+        await conclude(service, keeper)
+    assert (await erase(service)).is_finished
 
 
 async def test_who_never_was_is_not_found_and_who_has_changed_since_stays(service: Service) -> None:
@@ -147,8 +160,10 @@ async def test_late_news_of_the_one_before_do_not_touch_the_new_one(service: Ser
     await service.enrol()
     request = await start_recovery(service)
     before, host_before = await service.now(), host_now()
+    satisfied = await service.said(events.EnforcementSatisfied)
     await erase(service)
     await conclude(service)
+    await service.drop_factors()
     fresh = await service.put(email_verified=False)
     assert request.challenge_id is not None
     proved = events.ChallengeVerified(
@@ -162,9 +177,36 @@ async def test_late_news_of_the_one_before_do_not_touch_the_new_one(service: Ser
     await service.hear(LockOutAccount(deadline=before), at=before)
     await service.hear(events.AccountReset(reason="lost", revoked_factors=1), at=before)
     await told(service, RecordPasswordChange(changed_at=before), at=host_before)
+    await service.hear(events.SessionsShouldEnd(reason="reset"), at=before)
+    await service.hear(factor_of_before(is_first=True), at=before)
     assert await account(service) == fresh
+    valid_from = "SELECT sessions_valid_from FROM policy.accounts WHERE tenant_id = $1 AND account_id = $2"
+    assert await service.admin.fetchval(valid_from, service.tenant_id, ANN) is None
+    assert await service.said(events.EnforcementSatisfied) == satisfied
     assert await service.said(ExecuteRecovery) == []
     assert await service.said(events.AccountPasswordChanged) == []
+
+
+async def test_the_last_factor_of_the_one_before_ends_no_recovery_of_the_new_one(service: Service) -> None:
+    """The news were on their way for a week; the person who has the id now waits for a way back in."""
+    await service.put()
+    before = await service.now()
+    await erase(service)
+    await conclude(service)
+    await service.put()
+    await service.enrol()
+    await start_recovery(service)
+    await service.drop_factors()
+    revoked = events.FactorRevoked(
+        factor_id=FactorId(new_id()), factor_type=FactorType.TOTP, is_last=True, reason="asked"
+    )
+    await service.hear(revoked, at=before)
+    assert (await service.recovery()).state is RecoveryState.DRAFT
+
+
+def factor_of_before(*, is_first: bool) -> events.FactorConfirmed:
+    """Of who had the id."""
+    return events.FactorConfirmed(factor_id=FactorId(new_id()), factor_type=FactorType.TOTP, is_first=is_first)
 
 
 async def test_an_erasure_concluded_late_is_not_the_next_one(service: Service) -> None:

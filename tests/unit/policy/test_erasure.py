@@ -19,7 +19,7 @@ def account(version: int | None = None) -> Account:
 
 def gone(version: int | None = None) -> Erasure:
     """She was erased, at this version."""
-    return Erasure(erasure_id=UUID(int=1), version=version, told_at=NOW, erased_at=NOW, is_cleared=True)
+    return Erasure(erasure_id=UUID(int=1), version=version, told_at=NOW, erased_at=NOW, is_finished=True)
 
 
 @pytest.mark.parametrize(
