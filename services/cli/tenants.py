@@ -7,9 +7,16 @@ from uuid import UUID
 
 from services.cli.operator import announce, operator_transaction
 from services.gateway.api.auth import KeyScope
-from services.gateway.queries.api_keys import insert_key, revoke_key
+from services.gateway.queries.api_keys import KeyRow, insert_key, list_keys, revoke_key
 from services.gateway.queries.tenants import lock_tenant, update_tenant
-from shared.contracts.events import ApiKeyCreated, ApiKeyRevoked, TenantChanged, TenantCreated, TenantSuspended
+from shared.contracts.events import (
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    TenantChanged,
+    TenantCreated,
+    TenantResumed,
+    TenantSuspended,
+)
 from shared.contracts.tenant import AdminProof, TenantSettings
 from shared.crypto.api_keys import api_key_digest, api_key_hint, new_api_key
 from shared.db.connection import Connection
@@ -93,6 +100,29 @@ async def switch_admin_proof_off(dsn: str, tenant_id: UUID, *, reason: str) -> b
         changed = TenantChanged(changed=("admin_proof",), admin_proof=AdminProof.OPTIONAL, reason=reason)
         await announce(conn, tenant_id, changed)
     return True
+
+
+async def resume_tenant(dsn: str, tenant_id: UUID) -> bool:
+    """Its keys are good again; False when they were. Raises `NoSuchTenant`."""
+    async with operator_transaction(dsn, tenant_id) as conn:
+        await _is_sandbox(conn, tenant_id)
+        is_new = await conn.fetchval(
+            """
+            UPDATE gateway.tenants SET suspended_at = NULL
+             WHERE tenant_id = $1 AND suspended_at IS NOT NULL RETURNING true
+            """,
+            tenant_id,
+        )
+        if is_new:
+            await announce(conn, tenant_id, TenantResumed())
+    return bool(is_new)
+
+
+async def list_api_keys(dsn: str, tenant_id: UUID) -> list[KeyRow]:
+    """Those of a tenant that are not revoked, oldest first. Raises `NoSuchTenant`."""
+    async with operator_transaction(dsn, tenant_id) as conn:
+        await _is_sandbox(conn, tenant_id)
+        return await list_keys(conn, tenant_id)
 
 
 async def create_api_key(dsn: str, tenant_id: UUID, *, name: str) -> Secret[str]:

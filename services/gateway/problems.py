@@ -95,7 +95,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.CLOCK_OFF: Kind(
             422,
             "The authenticator's clock is off",
-            "The code belongs to another time, `minutes_off` from now. Set the device's clock and try a new one.",
+            "The code belongs to another time; `minutes_off` says how far the device's clock is ahead (behind: "
+            "negative). Set it, and try a new code.",
         ),
         RefusalCode.CLOCK_TOO_FAR: Kind(
             409, "The clock is far enough", "A sandbox's clock goes ten years ahead at most. Take another sandbox."
@@ -107,7 +108,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "confirm again: the code was not looked at.",
         ),
         RefusalCode.CODE_ALREADY_USED: Kind(422, "The code was used already", "Every code is good once."),
-        RefusalCode.CODE_WRONG: Kind(422, "The code is wrong", "`attempts_left` more may be tried."),
+        RefusalCode.CODE_WRONG: Kind(422, "The code is wrong", "`attempts_left` says how many more may be tried."),
         RefusalCode.CODE_MALFORMED: Kind(
             422, "Not a code", "The text has another form than the codes of this factor. It counted as no attempt."
         ),
@@ -333,7 +334,22 @@ class Problem:
 def of_refusal(refusal: Refusal) -> Problem:
     """What a deciding service refused, with the figures that help the person on."""
     figures = refusal.model_dump(mode="json", exclude_none=True, exclude={"code", "detail"})
-    return Problem(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after_seconds, figures=figures)
+    detail = refusal.detail or _with_figures(refusal)
+    return Problem(code=refusal.code, detail=detail, retry_after=refusal.retry_after_seconds, figures=figures)
+
+
+def _with_figures(refusal: Refusal) -> str | None:
+    """The words of a refusal whose figure is what a person wants to know."""
+    match refusal:
+        case Refusal(code=RefusalCode.CODE_WRONG, attempts_left=0):
+            return "No more codes may be tried. Start another login."
+        case Refusal(code=RefusalCode.CODE_WRONG, attempts_left=int(left)):
+            return "One more code may be tried." if left == 1 else f"{left} more codes may be tried."
+        case Refusal(code=RefusalCode.CLOCK_OFF, minutes_off=int(minutes)):
+            span = "a minute" if abs(minutes) == 1 else f"{abs(minutes)} minutes"
+            return f"The device's clock is {span} {'ahead' if minutes > 0 else 'behind'}. Set it, and try a new code."
+        case _:
+            return None
 
 
 def invalid(pointer: str, code: str, detail: str) -> Problem:

@@ -95,10 +95,10 @@ class Policy(Value):
 
     @property
     def follows_grace(self) -> AfterGrace:
-        """`after_grace`, or its default: lock out after days, enrol after a date."""
+        """`after_grace`, or its default: lock out after days; enrol after a date, and without any grace."""
         if self.after_grace is not None:
             return self.after_grace
-        return AfterGrace.LOCK_OUT if self.grace_until is None else AfterGrace.ENROL
+        return AfterGrace.LOCK_OUT if self.grace_until is None and self.grace_days else AfterGrace.ENROL
 
     @property
     def has_backup_codes(self) -> bool:

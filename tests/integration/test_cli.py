@@ -127,6 +127,33 @@ async def test_an_operator_lets_admins_act_without_a_proof_and_says_why(
     }
 
 
+async def test_a_suspended_tenant_can_be_taken_back(dsn: str) -> None:
+    """A bill that was paid an hour late is no reason for a new tenant, and for enrolling everybody again."""
+    tenant = await make_tenant(dsn)
+    await deskfactor("tenants", "suspend", str(tenant), database_url=dsn)
+
+    first = await deskfactor("tenants", "resume", str(tenant), "--json", database_url=dsn)
+    again = await deskfactor("tenants", "resume", str(tenant), "--json", database_url=dsn)
+    listed = (await deskfactor("tenants", "list", "--json", database_url=dsn)).json()
+
+    assert (first.json()["is_new"], again.json()["is_new"]) == (True, False)
+    assert [each["suspended_at"] for each in listed if each["tenant_id"] == str(tenant)] == [None]
+
+
+async def test_what_is_listed_for_people_can_be_copied(dsn: str) -> None:
+    """An id that ends in three dots cannot be given to the next command."""
+    tenant = await make_tenant(dsn)
+    made = await deskfactor("api-keys", "create", str(tenant), "--json", database_url=dsn)
+
+    tenants = await deskfactor("tenants", "list", database_url=dsn)
+    keys = await deskfactor("api-keys", "list", str(tenant), database_url=dsn)
+
+    assert str(tenant) in tenants.out
+    [line] = [line for line in keys.out.splitlines() if made.json()["key_id"] in line]
+    assert "logins" in line
+    assert made.json()["key"] not in keys.out
+
+
 async def test_an_api_key_is_shown_once_and_stored_as_a_digest(
     dsn: str, superuser: "asyncpg.Connection[Record]"
 ) -> None:

@@ -10,6 +10,9 @@ from uuid import UUID
 
 import typer
 
+_ID_WIDTH = 36  # characters of a UUID
+_NOBODYS_SCREEN = 10_000  # characters: what is piped is a line a row
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -37,11 +40,16 @@ def say_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*headings, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for place, heading in enumerate(headings):
+        is_id = all(isinstance(row[place], UUID) for row in rows)  # whole, for it is there to be copied
+        table.add_column(heading, overflow="fold", no_wrap=is_id, min_width=_ID_WIDTH if is_id and rows else None)
     for row in rows:
         table.add_row(*("" if cell is None else str(_plain(cell)) for cell in row))
     console = Console(highlight=False, markup=False)
-    console.print(table, no_wrap=not console.is_terminal, soft_wrap=not console.is_terminal)
+    if not console.is_terminal:
+        console.width = _NOBODYS_SCREEN
+    console.print(table)
 
 
 def leave(status: Status) -> None:

@@ -103,6 +103,35 @@ def switch_admin_proof_off(
         say(f"Admins of {tenant_id} act without a proof." if is_new else f"{tenant_id} asked for none before.")
 
 
+@tenants.command("resume")
+def resume_tenant(tenant_id: Tenant, *, as_json: Json = False) -> None:
+    """Take a suspended tenant's keys again."""
+    from services.cli import tenants as acts
+    from services.cli.settings import database_url
+
+    is_new = asyncio.run(acts.resume_tenant(database_url(), tenant_id))
+    if as_json:
+        say_json({"tenant_id": tenant_id, "is_new": is_new})
+    else:
+        say(f"{tenant_id} is not suspended any more." if is_new else f"{tenant_id} was not suspended.")
+
+
+@api_keys.command("list")
+def list_api_keys(tenant_id: Tenant, *, as_json: Json = False) -> None:
+    """List a tenant's keys that are not revoked. The keys themselves nobody can show."""
+    from services.cli import tenants as acts
+    from services.cli.settings import database_url
+
+    found = asyncio.run(acts.list_api_keys(database_url(), tenant_id))
+    if as_json:
+        say_json([dataclasses.asdict(key) for key in found])
+    else:
+        say_table(
+            ("id", "name", "key", "scopes", "created", "expires"),
+            [(key.key_id, key.name, key.hint, " ".join(key.scopes), key.created_at, key.expires_at) for key in found],
+        )
+
+
 @api_keys.command("create")
 def create_api_key(
     tenant_id: Tenant,

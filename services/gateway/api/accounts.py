@@ -86,5 +86,9 @@ async def timeline(call: Call[Nothing, TimelineQuery]) -> Outcome:
     if isinstance(said, Problem):
         return said
     entries, has_more = entries_of(said)
+    if not entries and position is None:
+        known = await call.ask(ReadAccount(), account_id=call.account_id)
+        if isinstance(known, Problem):
+            return known
     last = entries[-1].seq if entries else None
     return Said(page([explain(entry) for entry in entries], has_more=has_more and last is not None, last=last))

@@ -11,6 +11,7 @@ from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page
 from services.gateway.problems import HttpCode, Problem, invalid
 from services.gateway.queries.api_keys import KeyRow, insert_key, list_keys, revoke_key
+from shared.clock import host_now
 from shared.contracts.events import ApiKeyCreated, ApiKeyRevoked
 from shared.crypto.api_keys import api_key_digest, api_key_hint, new_api_key
 from shared.ids import new_id
@@ -32,6 +33,8 @@ async def create(call: Call[ApiKeyBody, Nothing]) -> Outcome:
     Nor does it live longer than a calling key that expires, unless an admin with a proof stands behind it.
     """
     body = call.body
+    if body.expires_at is not None and body.expires_at <= host_now():
+        return invalid("/expires_at", "past", "In the future, or left out for a key that does not expire.")
     lacking = [scope for scope in body.scopes if not call.caller.may(scope)]
     if lacking:
         return Problem(code=HttpCode.FORBIDDEN_SCOPE, detail="The calling key lacks a scope that the new one asks for.")

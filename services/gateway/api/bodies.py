@@ -4,7 +4,8 @@ import datetime as dt
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from services.gateway.api.auth import KeyScope
 from services.gateway.api.fields import (
@@ -25,11 +26,19 @@ from services.gateway.api.fields import (
     Typed,
 )
 from services.gateway.api.prompt_bodies import EchoedState, ReturnAddress
+from shared.contracts.codec import EVENTS
 from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import AccountId, EnforcementState, FactorType, Role
 
 _LATEST = 2**63 - 1
 _LONGEST_STEP = int(dt.timedelta(days=400).total_seconds())
+
+
+def _known_types(types: str) -> str:
+    """A misspelt one would find nothing, and look as if nothing had happened."""
+    if not EVENTS.keys() >= set(types.split(",")):
+        raise PydanticCustomError("type_unknown", "No event is called so; /asyncapi.json lists them")
+    return types
 
 
 class Empty(Body):
@@ -223,7 +232,9 @@ class AuditQuery(Page):
     """Newest first. `types`: event types, separated by commas."""
 
     account_id: AccountId | None = None
-    types: Annotated[str, Field(pattern=r"^[a-z_.]{1,60}(,[a-z_.]{1,60}){0,19}$")] | None = None
+    types: (
+        Annotated[str, Field(pattern=r"^[a-z_.]{1,60}(,[a-z_.]{1,60}){0,19}$"), AfterValidator(_known_types)] | None
+    ) = None
 
 
 class AuditExportQuery(Body):

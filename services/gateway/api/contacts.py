@@ -10,7 +10,7 @@ from uuid import UUID
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from services.gateway.problems import HttpCode, Problem, invalid
+from services.gateway.problems import KINDS, Fault, HttpCode, Problem, invalid
 from shared.contracts.types import Channel, Contact
 from shared.crypto.digests import digest
 from shared.crypto.keyring import KeyRing
@@ -63,9 +63,9 @@ class Contacts:
             return invalid(pointer, "phone_invalid", "Not a valid number with its country, as in +4915112345678.")
         is_assigned = phonenumbers.is_valid_number(number)  # of fiction nobody knows what it is
         if is_assigned and phonenumbers.number_type(number) not in _MOBILE:
-            return Problem(code=HttpCode.PHONE_NOT_MOBILE)
+            return _of_number(HttpCode.PHONE_NOT_MOBILE, pointer)
         if self._countries and _country(number) not in self._countries:
-            return Problem(code=HttpCode.COUNTRY_NOT_ALLOWED)
+            return _of_number(HttpCode.COUNTRY_NOT_ALLOWED, pointer)
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         return self._contact(tenant_id, account_id, Channel.SMS, e164, e164, mask_phone(e164))
 
@@ -78,6 +78,10 @@ class Contacts:
             masked=masked,
             digest=digest(self._digests, str(tenant_id), channel.value, same),
         )
+
+
+def _of_number(code: HttpCode, pointer: str) -> Problem:
+    return Problem(code=code, faults=(Fault(pointer=pointer, code=code.value, detail=KINDS[code].text),))
 
 
 def normal_email(text: str) -> str | None:

@@ -1,5 +1,6 @@
 """The events that a helpdesk may hand in, as CloudEvents (1.0.2, JSON)."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -13,7 +14,9 @@ from shared.contracts.types import AccountId
 MOST_EVENTS = 100
 CONTENT_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 
-_Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+EVENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
+_Id = Annotated[str, StringConstraints(pattern=f"^{EVENT_ID.pattern}$")]
 
 
 class HelpdeskEvent(BaseModel):

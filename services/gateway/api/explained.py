@@ -74,6 +74,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "tenant.import_started": "The operator began to take accounts over from another system.",
         "tenant.imported": "{accounts} accounts were taken over from another system; {refused} lines were refused.",
         "tenant.suspended": "The tenant was suspended.",
+        "tenant.resumed": "The tenant is not suspended any more.",
         "trusted_device.added": "A device was trusted until {expires_at}.",
         "trusted_device.revoked": "A device is not trusted any more: {reason}.",
         "webhook_endpoint.changed": "A webhook endpoint was changed.",

@@ -20,6 +20,7 @@ from services.gateway.api.bodies import AccountBody
 from services.gateway.api.call import SOURCE, Call, Nothing, Outcome, Said
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.event_bodies import (
+    EVENT_ID,
     KINDS,
     MOST_EVENTS,
     AccountDeleted,
@@ -68,7 +69,8 @@ async def accept(call: Call[EventsBody, Nothing]) -> Outcome:
     given = call.body.root
     events = given if isinstance(given, list) else [given]
     if not 1 <= len(events) <= MOST_EVENTS:
-        fault = Fault(pointer="", code="too_many", detail="Give one event, or an array of 1 to 100.")
+        code = "too_many" if events else "too_few"
+        fault = Fault(pointer="", code=code, detail=f"Give one event, or an array of 1 to {MOST_EVENTS}.")
         return Problem(code=HttpCode.VALIDATION_FAILED, faults=(fault,))
     contacts = await call.contacts() if any(_has_phone(each) for each in events) else call.deps.contacts
     judged = [judge(event, call.caller, contacts) for event in events]
@@ -156,11 +158,17 @@ def _parsed(given: object) -> HelpdeskEvent | Rejected:
     if kind is None:
         detail = "One of " + ", ".join(KINDS)
         fault = Fault(pointer="/type", code="type_unknown", detail=detail)
-        return Rejected(id=None, problem=Problem(code=HttpCode.VALIDATION_FAILED, faults=(fault,)))
+        return Rejected(id=_id_of(given), problem=Problem(code=HttpCode.VALIDATION_FAILED, faults=(fault,)))
     try:
         return kind.model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
-        return Rejected(id=None, problem=Problem(code=HttpCode.VALIDATION_FAILED, faults=faults_of(error)))
+        return Rejected(id=_id_of(given), problem=Problem(code=HttpCode.VALIDATION_FAILED, faults=faults_of(error)))
+
+
+def _id_of(given: object) -> str | None:
+    """By which a sender finds the event again that was refused; None where it has none that could be one."""
+    found = given.get("id") if isinstance(given, dict) else None
+    return found if isinstance(found, str) and EVENT_ID.fullmatch(found) else None
 
 
 def _command(event: HelpdeskEvent, speaker: Speaker, contacts: Contacts) -> Command | Problem:
@@ -169,10 +177,10 @@ def _command(event: HelpdeskEvent, speaker: Speaker, contacts: Contacts) -> Comm
         return Problem(code=HttpCode.FORBIDDEN_SCOPE)
     match event:
         case AccountUpserted(data=data):
-            return put_account(data, event.subject, speaker, contacts)
+            return put_account(data, event.subject, speaker, contacts, under="/data")
         case EmailChanged(data=data):
             body = AccountBody(email=data.email, email_verified=data.email_verified, version=data.version)
-            return put_account(body, event.subject, speaker, contacts, is_whole=False)
+            return put_account(body, event.subject, speaker, contacts, is_whole=False, under="/data")
         case SsoChanged(data=data):
             body = AccountBody(sso=data.sso, version=data.version)
             return put_account(body, event.subject, speaker, contacts, is_whole=False)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from services.gateway.problems import Fault, HttpCode, Problem
 from shared.contracts.commands import request_scope
@@ -18,6 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 JSON = "application/json"
 MAX_FAULTS = 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_OF_AN_ENUM = re.compile(r"<\w+\.\w+: ('[^']*')>")
 _SHOWABLE = re.compile(r"[a-z][a-z_]{0,40}")
 
 
@@ -55,15 +57,32 @@ def parse_query(request: web.Request, model: type[M]) -> M | Problem:
 
 def faults_of(error: ValidationError, *, under: str = "") -> tuple[Fault, ...]:
     """What is wrong, where; the first twenty."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
+    found = _without_echoes(error.errors(include_input=False, include_url=False, include_context=False))
     return tuple(
         Fault(
             pointer=under + _pointer(fault["loc"]),
             code=fault["type"],
-            detail=fault["msg"].removeprefix("Value error, "),
+            detail=_plain(fault["msg"]),
         )
         for fault in found[:MAX_FAULTS]
     )
+
+
+def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """A member that is wrong is not counted, so that its array may seem too short: that is no fault of its own."""
+    wrong = {fault["loc"] for fault in found}
+    return [
+        fault
+        for fault in found
+        if fault["type"] != "too_short"
+        or not any(loc[: len(fault["loc"])] == fault["loc"] for loc in wrong - {fault["loc"]})
+    ]
+
+
+def _plain(message: str) -> str:
+    """In the words of JSON instead of Python's."""
+    words = _OF_AN_ENUM.sub(r"\1", message.removeprefix("Value error, "))
+    return words.replace("Tuple should", "The array should")
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.gateway.api.fields import ByProvenAdmin, ByProvenAdmins, Instant, Reason, Word
-from shared.contracts.policy import Policy, Requirement
+from shared.contracts.policy import AfterGrace, Policy, Requirement
 from shared.contracts.types import FactorType
 
 W = TypeVar("W")
@@ -71,6 +71,15 @@ class PolicyFields(Policy):
     def _roles_once(cls, required: Requirement) -> Requirement:
         _each_once(required.roles)
         return required
+
+    @model_validator(mode="after")
+    def _time_to_enrol(self) -> Self:
+        """Who is new would be locked out before their first login."""
+        if self.after_grace is AfterGrace.LOCK_OUT and not self.grace_days and self.grace_until is None:
+            raise PydanticCustomError(
+                "no_time_to_enrol", "Without a day of grace nobody could enrol first: `after_grace` is `enrol` then"
+            )
+        return self
 
     def policy(self) -> Policy:
         """What is stored."""

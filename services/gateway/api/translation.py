@@ -13,9 +13,17 @@ PRIVILEGED = frozenset({"role", "sso", "active"})
 
 
 def put_account(
-    body: AccountBody, account_id: str, speaker: Speaker, contacts: Contacts, *, is_whole: bool = True
+    body: AccountBody,
+    account_id: str,
+    speaker: Speaker,
+    contacts: Contacts,
+    *,
+    is_whole: bool = True,
+    under: str = "",
 ) -> PutAccount | Problem:
-    """An account as the body gives it; ``is_whole`` False: one fact of it, told by an event of its own."""
+    """An account as the body gives it; ``is_whole`` False: one fact of it, told by an event of its own. ``under``: the
+    JSON pointer of the body in what was sent.
+    """
     given = body.given()
     if PRIVILEGED.intersection(given) and not speaker.may(KeyScope.ACCOUNTS_PRIVILEGED):
         return Problem(
@@ -25,15 +33,13 @@ def put_account(
     email: Contact | Problem | None = None
     phone: Contact | Problem | None = None
     if body.email is not None:
-        email = contacts.email(speaker.tenant_id, account_id, body.email, pointer="/email")
+        email = contacts.email(speaker.tenant_id, account_id, body.email, pointer=f"{under}/email")
     if body.phone is not None:
         phone = contacts.phone(
-            speaker.tenant_id, account_id, body.phone, pointer="/phone", is_sandbox=speaker.is_sandbox
+            speaker.tenant_id, account_id, body.phone, pointer=f"{under}/phone", is_sandbox=speaker.is_sandbox
         )
-    if isinstance(email, Problem):
-        return email
-    if isinstance(phone, Problem):
-        return phone
+    if isinstance(email, Problem) or isinstance(phone, Problem):
+        return both(email, phone)
     return PutAccount(
         given=given,
         role=body.role if "role" in given else None,
@@ -47,6 +53,14 @@ def put_account(
         version=body.version,
         is_whole=is_whole,
     )
+
+
+def both(*found: object) -> Problem:
+    """One problem for all that is wrong with a body, so that nobody corrects it fault by fault."""
+    problems = [each for each in found if isinstance(each, Problem)]
+    if len(problems) == 1:
+        return problems[0]
+    return Problem(code=HttpCode.VALIDATION_FAILED, faults=tuple(fault for each in problems for fault in each.faults))
 
 
 def start_login(body: Login) -> StartLogin:

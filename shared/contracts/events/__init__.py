@@ -85,6 +85,7 @@ from shared.contracts.events.tenants import (
     TenantExported,
     TenantImported,
     TenantImportStarted,
+    TenantResumed,
     TenantSuspended,
 )
 from shared.contracts.events.webhooks import (
@@ -169,6 +170,7 @@ __all__ = [
     "TenantExported",
     "TenantImportStarted",
     "TenantImported",
+    "TenantResumed",
     "TenantSuspended",
     "TrustedDeviceAdded",
     "TrustedDeviceRevoked",

@@ -36,6 +36,10 @@ class TenantSuspended(Event):
     type = "tenant.suspended"
 
 
+class TenantResumed(Event):
+    type = "tenant.resumed"
+
+
 class TenantImportStarted(Event):
     """The operator takes accounts over from another system. What follows from it has its id as correlation id."""
 

@@ -66,6 +66,7 @@ class TrustedDeviceToken(Value):
 class VerifyAnswer(Value):
     """The code was right."""
 
+    status: Literal["verified"] = "verified"
     method: Method
     amr: tuple[str, ...]
     assertion: str | None = None  # JWT, EdDSA, 60 s; None: a mailbox was proved, which is no login

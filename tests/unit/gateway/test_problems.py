@@ -46,11 +46,27 @@ def test_a_refusals_figures_are_members_of_its_document() -> None:
         "type": "http://127.0.0.1:8080/problems/code-wrong",
         "title": "The code is wrong",
         "status": 422,
-        "detail": "`attempts_left` more may be tried.",
+        "detail": "3 more codes may be tried.",
         "code": "code_wrong",
         "request_id": "r-1",
         "attempts_left": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "detail"),
+    [
+        (Refusal(code=RefusalCode.CODE_WRONG, attempts_left=1), "One more code may be tried."),
+        (Refusal(code=RefusalCode.CODE_WRONG, attempts_left=0), "No more codes may be tried. Start another login."),
+        (
+            Refusal(code=RefusalCode.CLOCK_OFF, minutes_off=-4),
+            "The device's clock is 4 minutes behind. Set it, and try a new code.",
+        ),
+    ],
+)
+def test_a_detail_says_the_figure_itself(refusal: Refusal, detail: str) -> None:
+    """A helpdesk that shows `detail` as it is must not show people the name of a member."""
+    assert of_refusal(refusal).document(SETTINGS, "r-3")["detail"] == detail
 
 
 def test_our_own_faults_say_nothing_but_their_id() -> None:
