@@ -30,17 +30,20 @@ from services.gateway.downloads import Downloads
 from services.gateway.ingress import Ingress
 from services.gateway.listening import ApplicationRunner
 from services.gateway.middleware import SETTINGS, around
+from services.gateway.prompt.asking import Questions
+from services.gateway.prompt.enrol import EnrolPage
 from services.gateway.prompt.kinds import PromptKind
 from services.gateway.prompt.not_me import NotMePage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
-from services.gateway.prompt.sessions import HostedPages
+from services.gateway.prompt.sessions import HostedPage, HostedPages
 from services.gateway.prompt.sign_in import SignInPage
 from services.gateway.queries.accepted_events import purge_events
 from services.gateway.queries.prompt_sessions import purge_sessions
 from services.gateway.replies import Asker
 from services.gateway.settings import GatewaySettings
+from shared.crypto.keyring import KeyRing
 from shared.db.pool import Database
 from shared.http.health import HEALTH
 from shared.messaging.answers import purge_answers
@@ -97,7 +100,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
         html,
         core.database,
         core.health,
-        {PromptKind.SIGN_IN: SignInPage(html, asker, core.ring("seal.otp_worker"))},
+        _kinds(html, Questions(asker), core.ring("seal.otp_worker")),
         settings.public_url,
     )
     app[DOCUMENT] = json.dumps(specification).encode()
@@ -119,6 +122,14 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     )
     add_routes(app, app[DEPS])
     return app
+
+
+def _kinds(html: Pages, questions: Questions, typed: KeyRing) -> dict[PromptKind, HostedPage]:
+    """The hosted pages that there are: `kinds.SERVED`."""
+    return {
+        PromptKind.SIGN_IN: SignInPage(html, questions, typed),
+        PromptKind.ENROL: EnrolPage(html, questions, typed),
+    }
 
 
 async def _listen_to_tenants(core: Core) -> None:

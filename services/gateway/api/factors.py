@@ -1,16 +1,12 @@
 """Factors, backup codes and trusted devices of an account."""
 
-import asyncio
-import io
-
-import segno
-
 from services.gateway.api.admin_bodies import SetUpBody
 from services.gateway.api.auth import KeyScope, forbids
 from services.gateway.api.bodies import ConfirmBody, Empty, ProofBody, ProofQuery, RenameBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page
 from services.gateway.problems import Problem
+from services.gateway.prompt.authenticator import authenticator_setup
 from shared.contracts.commands import (
     AcknowledgeBackupCodes,
     ConfirmEnrolment,
@@ -24,8 +20,6 @@ from shared.contracts.commands import (
 )
 from shared.contracts.replies import TotpSetup
 from shared.contracts.types import ChallengeId, Contact, DeviceId, FactorId, FactorType
-
-_GROUP = 4  # characters of a seed that is typed
 
 
 async def enrol(call: Call[SetUpBody, Nothing]) -> Outcome:
@@ -54,7 +48,7 @@ async def enrol(call: Call[SetUpBody, Nothing]) -> Outcome:
     totp = said.data.get("totp")
     if totp is None:
         return said
-    return Said({**said.data, "totp": await asyncio.to_thread(_shown, TotpSetup.model_validate(totp))})
+    return Said({**said.data, "totp": await authenticator_setup(TotpSetup.model_validate(totp))})
 
 
 async def _destination(call: Call[SetUpBody, Nothing]) -> Contact | Problem | None:
@@ -71,19 +65,6 @@ async def _destination(call: Call[SetUpBody, Nothing]) -> Contact | Problem | No
             )
         case FactorType.TOTP:
             return None
-
-
-def _shown(totp: TotpSetup) -> dict[str, object]:
-    """Drawn in a thread: it takes 8 ms."""
-    svg = io.BytesIO()
-    segno.make(totp.uri, error="m").save(svg, kind="svg", xmldecl=False, scale=4, border=4)
-    groups = [totp.seed[start : start + _GROUP] for start in range(0, len(totp.seed), _GROUP)]
-    return {
-        "seed": totp.seed,
-        "seed_grouped": " ".join(groups),
-        "uri": totp.uri,
-        "qr_svg": svg.getvalue().decode().strip(),
-    }
 
 
 async def confirm(call: Call[ConfirmBody, Nothing]) -> Outcome:

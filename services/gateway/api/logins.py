@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Mapping
 
 from services.gateway.api.bodies import Empty, LoginBody, SendBody, VerifyBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
@@ -23,6 +24,13 @@ from shared.contracts.types import ChallengeId, Decision, FactorId
 from shared.messaging.bus import NoReply, Unavailable
 
 _DELIVERIES_WITHIN = dt.timedelta(seconds=0.5)  # a slow notifier keeps nobody from seeing their challenge
+
+_PAGES: Mapping[Decision, PromptKind] = {
+    Decision.CHALLENGE: PromptKind.SIGN_IN,
+    Decision.ENROL: PromptKind.ENROL,
+    Decision.ENROL_OPTIONAL: PromptKind.ENROL,
+    Decision.LOCKED_OUT: PromptKind.ENROL,  # where enrolling is the way out: there is a challenge then
+}
 
 
 async def start(call: Call[LoginBody, Nothing]) -> Outcome:
@@ -51,13 +59,13 @@ async def _with_page(call: Call[LoginBody, Nothing], outcome: Outcome, return_ur
     if isinstance(outcome, Problem):
         return outcome
     answer = LoginAnswer.model_validate(outcome.data)
-    if answer.decision is not Decision.CHALLENGE or answer.challenge is None:
+    if answer.decision not in _PAGES or answer.challenge is None:
         return Said({**outcome.data, "prompt_url": None})
     async with call.deps.database.transaction([call.tenant_id]) as conn:
         made = await begin_session(
             call,
             conn,
-            kind=PromptKind.SIGN_IN,
+            kind=_PAGES[answer.decision],
             account_id=call.body.account_id,
             challenge_id=answer.challenge.id,
             return_url=return_url,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.gateway.api.announcing import answered, once
 from services.gateway.api.answers import PromptSession
+from services.gateway.api.auth import KeyScope, forbids
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.prompt_bodies import PromptSessionBody
 from services.gateway.problems import Fault, HttpCode, Problem
@@ -106,19 +107,29 @@ async def _hindrance(call: Call[PromptSessionBody, Nothing]) -> Problem | None:
     if call.body.kind not in SERVED:
         return Problem(code=HttpCode.PROMPT_KIND_NOT_SERVED)
     if call.body.challenge_id is None:
-        return None
-    return await _not_answerable(call, ChallengeId(call.body.challenge_id))
-
-
-async def _not_answerable(call: Call[PromptSessionBody, Nothing], challenge_id: ChallengeId) -> Problem | None:
-    """Why the challenge can be answered on no page; None: it can."""
+        return _lacks_scope(call)
     reading = replace(call, key=None)  # the key is the request's own
-    found = await reading.ask(ReadChallenge(challenge_id=challenge_id))
+    found = await reading.ask(ReadChallenge(challenge_id=ChallengeId(call.body.challenge_id)))
     if isinstance(found, Problem):
         return found
     view = ChallengeView.model_validate(found.data)
-    if view.account_id != call.body.account_id or view.purpose not in _SIGNED_IN_BY:
+    if view.account_id != call.body.account_id:
         return Problem(code=RefusalCode.CHALLENGE_NOT_FOUND)
+    if call.body.kind is PromptKind.ENROL and view.purpose is not Purpose.ENROLMENT:
+        return _lacks_scope(call)  # a proof: whether it is one, is judged when the enrolment begins
+    fitting = _SIGNED_IN_BY if call.body.kind is PromptKind.SIGN_IN else {Purpose.ENROLMENT}
+    return _not_answerable(view) if view.purpose in fitting else Problem(code=RefusalCode.CHALLENGE_NOT_FOUND)
+
+
+def _lacks_scope(call: Call[PromptSessionBody, Nothing]) -> Problem | None:
+    """Without a login that asks for it, a page that enrols does what a key for factors does."""
+    if call.body.kind is not PromptKind.ENROL:
+        return None
+    return forbids((KeyScope.FACTORS_WRITE,), call.caller)
+
+
+def _not_answerable(view: ChallengeView) -> Problem | None:
+    """Why the challenge can be answered on no page; None: it can."""
     match view.state:
         case ChallengeState.OPEN:
             return None

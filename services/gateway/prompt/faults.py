@@ -31,6 +31,20 @@ FAULTS: Final[Mapping[str, Mapping[RefusalCode, str]]] = MappingProxyType(
             RefusalCode.NO_BACKUP_CODES: "This account has no backup codes.",
             RefusalCode.NO_RECOVERY_KEY: "This account has no recovery key.",
             RefusalCode.ACCOUNT_INACTIVE: "This account is closed. Ask your helpdesk.",
+            RefusalCode.METHOD_NOT_ALLOWED: "Your helpdesk does not allow this any more. Choose another.",
+            RefusalCode.EMAIL_NOT_VERIFIED: (
+                "This address was not verified yet. Choose another way, or ask your helpdesk."
+            ),
+            RefusalCode.NO_MAILBOX: "There is no address of yours that this could be sent to. Ask your helpdesk.",
+            RefusalCode.PROOF_REQUIRED: (
+                "Too much time has passed, or something has changed. Go back, and sign in again."
+            ),
+            RefusalCode.TOO_MANY_FACTORS: "There are as many second factors as there can be. Remove one first.",
+            RefusalCode.FACTOR_NOT_PENDING: "This was finished, or begun again elsewhere. Begin again here.",
+            RefusalCode.CODES_UNSAVED: "Save the codes first, and say so below.",
+            RefusalCode.CHALLENGE_EXPIRED: "The time is over. Begin again.",
+            RefusalCode.CHALLENGE_EXHAUSTED: "Too many wrong codes. Begin again.",
+            RefusalCode.ALREADY_ANSWERED: "What was shown is shown no more. Begin again.",
         },
         "de": {
             RefusalCode.CODE_WRONG: "Dieser Code stimmt nicht. {tries}",
@@ -53,6 +67,23 @@ FAULTS: Final[Mapping[str, Mapping[RefusalCode, str]]] = MappingProxyType(
             RefusalCode.NO_BACKUP_CODES: "Dieses Konto hat keine Backup-Codes.",
             RefusalCode.NO_RECOVERY_KEY: "Dieses Konto hat keinen Wiederherstellungsschlüssel.",
             RefusalCode.ACCOUNT_INACTIVE: "Dieses Konto ist geschlossen. Fragen Sie Ihren Helpdesk.",
+            RefusalCode.METHOD_NOT_ALLOWED: "Ihr Helpdesk erlaubt das nicht mehr. Wählen Sie etwas anderes.",
+            RefusalCode.EMAIL_NOT_VERIFIED: (
+                "Diese Adresse ist noch nicht bestätigt. Wählen Sie einen anderen Weg, oder fragen Sie Ihren Helpdesk."
+            ),
+            RefusalCode.NO_MAILBOX: "Von Ihnen ist keine Adresse dafür bekannt. Fragen Sie Ihren Helpdesk.",
+            RefusalCode.PROOF_REQUIRED: (
+                "Es ist zu viel Zeit vergangen, oder etwas hat sich geändert. Gehen Sie zurück, und melden Sie sich "
+                "noch einmal an."
+            ),
+            RefusalCode.TOO_MANY_FACTORS: "Mehr zweite Faktoren gehen nicht. Entfernen Sie zuerst einen.",
+            RefusalCode.FACTOR_NOT_PENDING: (
+                "Das wurde beendet oder anderswo neu begonnen. Beginnen Sie hier noch einmal."
+            ),
+            RefusalCode.CODES_UNSAVED: "Speichern Sie zuerst die Codes, und bestätigen Sie es unten.",
+            RefusalCode.CHALLENGE_EXPIRED: "Die Zeit ist um. Beginnen Sie noch einmal.",
+            RefusalCode.CHALLENGE_EXHAUSTED: "Zu viele falsche Codes. Beginnen Sie noch einmal.",
+            RefusalCode.ALREADY_ANSWERED: "Was gezeigt wurde, wird nicht mehr gezeigt. Beginnen Sie noch einmal.",
         },
     }
 )

@@ -18,6 +18,10 @@ _IN_EVERY_LANGUAGE = (
     "not_me.html",
     "sign_in.html",
     "recovery_key_replaced.html",
+    "prove_mailbox.html",
+    "enrol_choice.html",
+    "enrol_proof.html",
+    "save_codes.html",
 )
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from aiohttp import hdrs, web
 
 from services.gateway.prompt.addresses import way_back
-from services.gateway.prompt.browser import Browser, comes_from_here
+from services.gateway.prompt.browser import Browser, comes_from_here, new_nonce
 from services.gateway.prompt.forms import read_form
 from services.gateway.prompt.kinds import PromptKind
 from services.gateway.prompt.languages import preferred_language
@@ -41,6 +41,16 @@ class Visit:
     session: OpenSession
     language: str
     action: str  # the page's own address
+
+    def form_values(self) -> dict[str, object]:
+        """What every form of the session's pages holds, and the heading over it."""
+        return {
+            "tenant_name": self.session.tenant_name,
+            "action": self.action,
+            "form_token": self.browser.form_token(),
+            "nonce": new_nonce(),
+            "cancel": way_back(self.session, error="cancelled"),
+        }
 
     def leave(self, **said: str) -> web.Response:
         """Back to the helpdesk."""

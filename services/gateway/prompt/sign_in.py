@@ -7,54 +7,43 @@ and not judged again; a challenge that this browser passed, whose redirect was l
 import datetime as dt
 import math
 from collections.abc import Mapping
-from uuid import UUID
 
 from aiohttp import web
 
-from services.gateway.middleware import DEADLINE
 from services.gateway.problems import KINDS
-from services.gateway.prompt.addresses import form_target, way_back
-from services.gateway.prompt.browser import context_of, new_nonce, read_nonce
+from services.gateway.prompt.addresses import form_target
+from services.gateway.prompt.asking import Questions, challenge_of, home, key_of, read_id
+from services.gateway.prompt.browser import context_of, read_nonce
+from services.gateway.prompt.ends import OVER, end_of, ended
 from services.gateway.prompt.faults import NOTHING_TYPED, fault_text, wait_text
 from services.gateway.prompt.messages import Message
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.sessions import Visit, see_other
-from services.gateway.replies import Asker
-from shared.clock import host_now
-from shared.contracts.commands import ReadChallenge, RenewRedemption, Request, SendCode, VerifyCode, request_scope
-from shared.contracts.envelope import begin
-from shared.contracts.replies import ChallengeView, OfferedFactor, Refusal, RefusalCode, Renewed, VerifyAnswer
-from shared.contracts.types import ChallengeId, ChallengeState, FactorId, FactorType, RequestKey
+from shared.contracts.commands import SendCode, VerifyCode
+from shared.contracts.replies import ChallengeView, OfferedFactor, Refusal, VerifyAnswer
+from shared.contracts.types import ChallengeState, FactorId, FactorType
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, typed_place
-from shared.messaging.answering import OpenedAnswer
-from shared.messaging.bus import Unavailable
 from shared.secret import Secret
 
 WAYS = ("code", "backup_code", "recovery_key", "recovery_code")
-_LONGEST_TYPED = 100  # characters, as in the API
+LONGEST_TYPED = 100  # characters, as in the API
 _SENT = frozenset({FactorType.EMAIL, FactorType.SMS})
-_OUTAGES = frozenset({RefusalCode.UNAVAILABLE, RefusalCode.KEY_MISSING, RefusalCode.INTERNAL_ERROR})
-_ENDS: Mapping[ChallengeState, tuple[Message, str]] = {
-    ChallengeState.EXPIRED: (Message.CHALLENGE_EXPIRED, "expired"),
-    ChallengeState.EXHAUSTED: (Message.CHALLENGE_EXHAUSTED, "exhausted"),
-}
-_OVER = (Message.CHALLENGE_OVER, "over")
 
 
 class SignInPage:
     """Asks for a code, sends one, leads home."""
 
-    def __init__(self, pages: Pages, asker: Asker, typed: KeyRing) -> None:
+    def __init__(self, pages: Pages, questions: Questions, typed: KeyRing) -> None:
         """``typed``: the ring ``seal.otp_worker``."""
         self._pages = pages
-        self._asker = asker
+        self._questions = questions
         self._typed = typed
 
     async def show(self, visit: Visit) -> web.Response:
         """The challenge as it stands."""
         query = visit.request.query
-        return await self._stand(visit, way=_way(query.get("way")), factor_id=_id(query.get("factor")))
+        return await self._stand(visit, way=_way(query.get("way")), factor_id=read_id(query.get("factor")))
 
     async def act(self, visit: Visit, form: Mapping[str, str]) -> web.Response:
         """A code was typed, or one is to be sent."""
@@ -66,23 +55,23 @@ class SignInPage:
         return await self._verify(visit, form, nonce)
 
     async def _send(self, visit: Visit, form: Mapping[str, str], nonce: str) -> web.Response:
-        factor_id = _id(form.get("factor"))
+        factor_id = read_id(form.get("factor"))
         command = SendCode(
-            challenge_id=_challenge(visit),
+            challenge_id=challenge_of(visit),
             factor_id=factor_id,
-            request=_key(visit, "send", nonce, str(factor_id)),
+            request=key_of(visit, f"/v1/challenges/{challenge_of(visit)}/send", nonce, str(factor_id)),
         )
-        answer = await self._ask(visit, command)
+        answer = await self._questions.ask(visit, command)
         if answer.refusal is None:
             return see_other(f"{visit.action}?factor={factor_id}")
         return await self._stand(visit, way="code", factor_id=factor_id, refusal=answer.refusal)
 
     async def _verify(self, visit: Visit, form: Mapping[str, str], nonce: str) -> web.Response:
-        way, factor_id = _way(form.get("way")), _id(form.get("factor"))
-        text, trust = form.get("code", "").strip()[:_LONGEST_TYPED], form.get("trust_device") == "yes"
+        way, factor_id = _way(form.get("way")), read_id(form.get("factor"))
+        text, trust = form.get("code", "").strip()[:LONGEST_TYPED], form.get("trust_device") == "yes"
         if not text:
             return await self._stand(visit, way=way, factor_id=factor_id, fault=NOTHING_TYPED[visit.language])
-        challenge_id = _challenge(visit)
+        challenge_id = challenge_of(visit)
         sealed = seal(self._typed, Secret(text), typed_place(visit.session.tenant_id, str(challenge_id), "code"))
         command = VerifyCode.model_validate(
             {
@@ -92,14 +81,16 @@ class SignInPage:
                 "trust_device": trust,
                 "context": context_of(visit.request),
                 "redeem_digest": visit.browser.redeem_digest(challenge_id),
-                "request": _key(visit, "verify", nonce, way, str(factor_id), text, str(trust)),
+                "request": key_of(
+                    visit, f"/v1/challenges/{challenge_id}/verify", nonce, way, str(factor_id), text, str(trust)
+                ),
             }
         )
-        answer = await self._ask(visit, command)
+        answer = await self._questions.ask(visit, command)
         if answer.refusal is not None:
             return await self._stand(visit, way=way, factor_id=factor_id, refusal=answer.refusal)
         new_key = VerifyAnswer.model_validate(answer.data).recovery_key
-        return self._home(visit) if new_key is None else self._new_key(visit, new_key)
+        return home(visit) if new_key is None else self._new_key(visit, new_key)
 
     async def _stand(
         self,
@@ -111,30 +102,15 @@ class SignInPage:
         fault: str | None = None,
     ) -> web.Response:
         """The page for the challenge as it is now, with what went wrong; or what became of it."""
-        answer = await self._ask(visit, ReadChallenge(challenge_id=_challenge(visit)))
-        if answer.refusal is not None:  # the account was erased meanwhile
-            return self._ended(visit, *_OVER)
-        view = ChallengeView.model_validate(answer.data)
+        view = await self._questions.challenge(visit, challenge_of(visit))
+        if view is None:
+            return ended(self._pages, visit, OVER)
         if view.state is ChallengeState.OPEN:
             said = fault_text(refusal, visit.language) if refusal is not None else fault
             return self._form(visit, view, way, factor_id, said, 200 if refusal is None else KINDS[refusal.code].status)
-        if view.state is ChallengeState.VERIFIED and await self._is_passed_here(visit):
-            return self._home(visit)
-        return self._ended(visit, *_ENDS.get(view.state, _OVER))
-
-    async def _is_passed_here(self, visit: Visit) -> bool:
-        """Whether this very browser passed the challenge: then its code is good for another minute."""
-        challenge_id = _challenge(visit)
-        command = RenewRedemption(challenge_id=challenge_id, redeem_digest=visit.browser.redeem_digest(challenge_id))
-        answer = await self._ask(visit, command)
-        return answer.refusal is None and Renewed.model_validate(answer.data).is_redeemable
-
-    def _home(self, visit: Visit) -> web.Response:
-        challenge_id = _challenge(visit)
-        return visit.leave(code=visit.browser.redeem_code(challenge_id), challenge_id=str(challenge_id))
-
-    def _ended(self, visit: Visit, message: Message, error: str) -> web.Response:
-        return self._pages.say(message, visit.language, back=way_back(visit.session, error=error))
+        if view.state is ChallengeState.VERIFIED and await self._questions.is_passed_here(visit):
+            return home(visit)
+        return ended(self._pages, visit, end_of(view.state))
 
     def _new_key(self, visit: Visit, recovery_key: str) -> web.Response:
         """The key that was typed is used up. The new one is shown before the person goes on, and only now."""
@@ -152,10 +128,7 @@ class SignInPage:
     ) -> web.Response:
         factor = _chosen(view, factor_id)
         values = {
-            "tenant_name": visit.session.tenant_name,
-            "action": visit.action,
-            "form_token": visit.browser.form_token(),
-            "nonce": new_nonce(),
+            **visit.form_values(),
             "fault": fault,
             "way": way if factor is not None or way != "code" else "backup_code",
             "factor": _shown(factor, view, visit) if factor is not None else None,
@@ -163,48 +136,12 @@ class SignInPage:
             "has_backup_codes": view.has_backup_codes,
             "has_recovery_key": view.has_recovery_key,
             "trusted_device_days": view.trusted_device_days,
-            "cancel": way_back(visit.session, error="cancelled"),
         }
         return self._pages.form("sign_in.html", values, visit.language, status=status, then=form_target(visit.session))
-
-    async def _ask(self, visit: Visit, command: Request) -> OpenedAnswer:
-        """As the person. Raises `NoReply` and `Unavailable`, also where the service says so itself."""
-        envelope = begin(
-            command,
-            tenant_id=visit.session.tenant_id,
-            account_id=None,
-            actor=f"account:{visit.session.account_id}",
-            source="/gateway",
-            at=host_now(),
-        )
-        answer = await self._asker.ask(envelope, until=visit.request[DEADLINE])
-        if answer.refusal is not None and answer.refusal.code in _OUTAGES:
-            raise Unavailable(answer.refusal.code.value)
-        return answer
-
-
-def _challenge(visit: Visit) -> ChallengeId:
-    challenge_id = visit.session.challenge_id
-    assert challenge_id is not None  # a CHECK of the table
-    return challenge_id
-
-
-def _key(visit: Visit, asked: str, *parts: str) -> RequestKey:
-    """The scope is the API's: erasing the account forgets these answers as well."""
-    key = visit.browser.request_key(asked, *parts)
-    scope = request_scope("POST", f"/v1/challenges/{_challenge(visit)}/{asked}")
-    return RequestKey(scope=scope, key=key, fingerprint=key)
 
 
 def _way(text: str | None) -> str:
     return text if text in WAYS else WAYS[0]
-
-
-def _id(text: str | None) -> FactorId | None:
-    try:
-        return FactorId(UUID(text)) if text else None
-    except ValueError:
-        return None
 
 
 def _chosen(view: ChallengeView, factor_id: FactorId | None) -> OfferedFactor | None:
@@ -218,7 +155,7 @@ def _chosen(view: ChallengeView, factor_id: FactorId | None) -> OfferedFactor | 
 
 def _shown(factor: OfferedFactor, view: ChallengeView, visit: Visit) -> dict[str, object]:
     is_sent = factor.type in _SENT
-    wait = _seconds(factor.next_send_at, visit.session.tenant_now) if is_sent else 0
+    wait = seconds_until(factor.next_send_at, visit.session.tenant_now) if is_sent else 0
     return {
         "id": factor.factor_id,
         "type": factor.type.value,
@@ -231,5 +168,6 @@ def _shown(factor: OfferedFactor, view: ChallengeView, visit: Visit) -> dict[str
     }
 
 
-def _seconds(until: dt.datetime | None, now: dt.datetime) -> int:
+def seconds_until(until: dt.datetime | None, now: dt.datetime) -> int:
+    """Whole seconds, both in tenant time; 0: none."""
     return max(0, math.ceil((until - now).total_seconds())) if until is not None else 0

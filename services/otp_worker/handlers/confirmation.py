@@ -25,6 +25,7 @@ from services.otp_worker.handlers.verification import load_attempts
 from services.otp_worker.queries.challenges import complete_login, load_challenge
 from services.otp_worker.queries.factors import activate_factor, end_factors, find_enrolment
 from services.otp_worker.queries.pending_codes import PendingSet, find_pending_set
+from services.otp_worker.queries.redemptions import hold_challenge
 from shared.contracts import events
 from shared.contracts.commands import ConfirmEnrolment, SendEnrolmentCode
 from shared.contracts.envelope import Envelope
@@ -229,6 +230,10 @@ async def _complete_login(
         challenge_id=login, purpose=Purpose.ENROLMENT, method=method, factor_id=pending.factor.id
     )
     changes.say([say(asked, account, verified)])
+    if asked.data.redeem_digest is not None:
+        digest = bytes.fromhex(asked.data.redeem_digest)
+        await hold_challenge(uow.conn, account.tenant_id, login, digest, trusts_device=None)
+        return None
     return deps.assertions.sign(
         tenant_id=account.tenant_id,
         account_id=account.id,

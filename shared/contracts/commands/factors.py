@@ -14,6 +14,7 @@ from shared.contracts.types import (
     MovedDestination,
     PermitId,
     RecoveryId,
+    RedeemDigest,
     Sealed,
     Value,
 )
@@ -55,6 +56,7 @@ class ConfirmEnrolment(Request):
 
     factor_id: FactorId
     code: Sealed
+    redeem_digest: RedeemDigest | None = None  # typed on a hosted page: no assertion, the login can be redeemed
 
 
 class SendEnrolmentCode(Request):

@@ -97,7 +97,7 @@ def test_a_last_try_is_one() -> None:
     refusal = Refusal(code=RefusalCode.CODE_WRONG, attempts_left=1)
     assert fault_text(refusal, "en") == "This code is not right. You have one try left."
     assert fault_text(Refusal(code=RefusalCode.CODE_WRONG), "de") == "Dieser Code stimmt nicht."
-    assert fault_text(Refusal(code=RefusalCode.CHALLENGE_EXPIRED), "en") is None
+    assert fault_text(Refusal(code=RefusalCode.UNAVAILABLE), "en") is None
 
 
 def test_what_a_secret_makes_is_its_sessions_and_its_uses_own() -> None:
