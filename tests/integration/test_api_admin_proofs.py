@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import asyncpg
 import pytest
 
+from services.gateway.api.auth import KeyScope
 from services.gateway.api.route import ProvenBy, Route
 from services.gateway.api.routes import ROUTES
 from shared.clock import host_now
@@ -151,6 +152,23 @@ async def test_settings_are_judged_by_what_is_stored_when_they_change(client: Cl
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         await eventually(lambda: conn.fetchval(waiting), lambda found: found > 0)
     assert (await thiefs).code == "actor_proof_required"
+
+
+@pytest.mark.parametrize(
+    ("scope", "may_alone", "may_in_a_name"), [(KeyScope.LOGINS, True, False), (KeyScope.ADMIN, False, True)]
+)
+async def test_a_recovery_is_stopped_for_the_person_or_in_an_admins_name(
+    client: Client, dsn: str, scope: KeyScope, *, may_alone: bool, may_in_a_name: bool
+) -> None:
+    """A key that signs people in must not put an admin's name into the record, nor one of admins go without."""
+    key = await store_key(dsn, client.tenant_id, scopes=(scope,))
+    caller = Client(session=client.session, url=client.url, tenant_id=client.tenant_id, key=key)
+    await put(client, "dan")
+    await put(client, "bob")
+    await good(client, "PUT", "/v1/accounts/bob", {"role": "admin"})
+    path = f"/v1/accounts/dan/recovery/{new_id()}/cancel"
+    for body, may in (({}, may_alone), ({"actor": "bob"}, may_in_a_name)):
+        assert (await caller.call("POST", path, body)).code == ("recovery_not_found" if may else "forbidden_scope")
 
 
 async def key_until(dsn: str, client: Client, expires_at: dt.datetime) -> Client:

@@ -5,6 +5,7 @@ import datetime as dt
 from dataclasses import replace
 from uuid import UUID
 
+from services.gateway.api.auth import KeyScope, forbids
 from services.gateway.api.bodies import CancelRecoveryBody, DenyRecoveryBody, RecoveryBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from shared.clock import host_now
@@ -48,7 +49,10 @@ async def get(call: Call[Nothing, Nothing]) -> Outcome:
 
 
 async def cancel(call: Call[CancelRecoveryBody, Nothing]) -> Outcome:
-    """The person, signed in, or an admin stops it."""
+    """The person, signed in, stops it (scope `logins`), or an admin who is named (scope `admin`)."""
+    scope = KeyScope.LOGINS if call.body.actor is None else KeyScope.ADMIN
+    if (problem := forbids((scope,), call.caller)) is not None:
+        return problem
     command = CancelRecovery(
         recovery_id=RecoveryId(call.id("recovery_id")), is_attack=call.body.is_attack, acting=call.body.acting()
     )
