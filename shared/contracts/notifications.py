@@ -32,6 +32,7 @@ class Notification(enum.StrEnum):
     FACTOR_ADDED = "factor_added"
     FACTOR_REMOVED = "factor_removed"
     FACTOR_SUSPENDED = "factor_suspended"
+    UNUSED_FACTORS_REMOVED = "unused_factors_removed"
     BACKUP_CODES_GENERATED = "backup_codes_generated"
     BACKUP_CODE_USED = "backup_code_used"
     BACKUP_CODES_LOW = "backup_codes_low"
@@ -208,6 +209,7 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.FACTOR_ADDED: FactorChange,
         Notification.FACTOR_REMOVED: FactorChange,
         Notification.FACTOR_SUSPENDED: FactorChange,
+        Notification.UNUSED_FACTORS_REMOVED: Notice,
         Notification.BACKUP_CODES_GENERATED: BackupCodesMade,
         Notification.BACKUP_CODE_USED: BackupCodes,
         Notification.BACKUP_CODES_LOW: BackupCodes,

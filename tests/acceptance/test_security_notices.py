@@ -18,6 +18,8 @@ BY_ROOT = {"actor": "root", "reason": "On the phone, known by voice"}
 MINUTES = dt.timedelta(minutes=2)
 # A hundred wrong codes in thirty days: tests/handlers/otp_worker/test_verification.py.
 UNDER_SIEGE = {Notification.FACTOR_SUSPENDED}
+# Ninety days under SSO: tests/acceptance/hard_cases/test_lost_devices.py.
+AFTER_MONTHS = {Notification.UNUSED_FACTORS_REMOVED}
 
 
 async def _saved_codes(ann: Owner) -> None:
@@ -98,7 +100,7 @@ async def test_whatever_happens_to_an_account_its_owner_hears_and_can_say_not_me
         await _admins(ann)
         await ann.change(email="new@acme.example", email_verified=True)
 
-        expected = {each.value for each in Notification if each not in WITHOUT_DISPUTE | UNDER_SIEGE}
+        expected = {each.value for each in Notification if each not in WITHOUT_DISPUTE | UNDER_SIEGE | AFTER_MONTHS}
 
         async def unheard_of() -> set[str]:
             return expected - {each["notification"] for each in await _told(world)}

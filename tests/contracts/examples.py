@@ -93,6 +93,7 @@ _BY_NAME: Mapping[str, object] = MappingProxyType(
         "extended_until": "2027-02-14T09:30:00Z",
         "happened_at": "2027-01-31T09:29:58Z",
         "said_at": "2027-01-31T09:29:58Z",
+        "unused_since": "2027-01-31T09:29:58Z",
         "hash": "5f" * 32,
         "hours": 24,
         "import_id": "01990000-0000-7000-8000-000000000071",

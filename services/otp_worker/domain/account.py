@@ -77,6 +77,7 @@ class Account:
     policy: Policy
     role: Role
     is_active: bool
+    sso_since: dt.datetime | None  # None: it signs in with a password
     subject_since: dt.datetime
     requirement: Requirement
     email: Contact | None
@@ -115,6 +116,12 @@ class Account:
         """Where notices go by mail: the address if it was ever verified, and the one it replaced."""
         own = self.email if self.email_verified or self.email_proved_at is not None else None
         return tuple(contact for contact in (own, self.former_email) if contact is not None)
+
+
+def is_unused_since(account: Account, instant: dt.datetime) -> bool:
+    """Whether the account signs in through SSO, and has shown no factor, since then at least."""
+    last = account.state.last_success_at
+    return account.sso_since is not None and account.sso_since <= instant and (last is None or last <= instant)
 
 
 def login_facts(account: Account, *, held_factors: int, is_device_trusted: bool = False) -> LoginFacts:

@@ -29,6 +29,7 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
                f.policy_version, f.policy, f.covered, f.earlier_policies, f.is_individually_required,
                f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since, f.notice_from,
+               f.sso_since,
                t.name AS tenant_name, t.settings AS tenant_settings,
                a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
                a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
@@ -149,6 +150,7 @@ def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Ac
         policy=policies[version],
         role=Role(row["role"]),
         is_active=row["is_active"],
+        sso_since=row["sso_since"],
         subject_since=row["subject_since"],
         requirement=Requirement(
             covered=COVERED.validate_python(row["covered"]) if row["covered"] is not None else None,

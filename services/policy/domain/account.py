@@ -20,7 +20,7 @@ ADDRESS_SETTLES_IN = dt.timedelta(days=7)
 """Until then an address that nobody proved here serves notices only: whoever has the password can change it."""
 
 _UNTOLD = frozenset({"version", "versions", "email_proved_at", "email_changed_at", "former_email", "former_email_until",
-                     "left_sso_at", "role_changed_at", "deactivated_at", "was_overdue", "restarted_at",
+                     "left_sso_at", "role_changed_at", "sso_since", "deactivated_at", "was_overdue", "restarted_at",
                      "returned_at"})  # fmt: skip
 
 
@@ -46,6 +46,7 @@ class Account:
     versions: Mapping[str, int] = field(default_factory=dict, hash=False)  # of each fact; empty: all are of `version`
     password_changed_at: dt.datetime | None = None
     left_sso_at: dt.datetime | None = None
+    sso_since: dt.datetime | None = None
     role_changed_at: dt.datetime | None = None
     deactivated_at: dt.datetime | None = None  # None: active, or never was
     was_overdue: bool = False  # the deadline was over when it was deactivated
@@ -152,6 +153,8 @@ def changed_account(
         version=newest(old.version, change.version),
         versions=told(before, change.version, _told_with(given) | ({WHOLE} if change.is_whole else set())),
     )
+    if old.is_sso is not new.is_sso:
+        new = replace(new, sso_since=now if new.is_sso else None)
     if before is None:
         return replace(new, email=change.email if "email" in given else None)
     is_word_newer = _is_before(change.version, old.told_by("email_verified"))

@@ -33,6 +33,7 @@ class Standing:
     announced_deadline: dt.datetime | None = None
     locked_out_at: dt.datetime | None = None
     was_satisfied: bool = False
+    last_success_at: dt.datetime | None = None  # with a factor of ours
     held_factors: int = 0  # active or suspended
     has_email_factor: bool = False
 

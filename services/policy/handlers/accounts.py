@@ -20,6 +20,7 @@ from services.policy.domain.account import (
 from services.policy.domain.erasure import is_older
 from services.policy.domain.standing import Standing
 from services.policy.handlers.case import Case, open_case, tell
+from services.policy.handlers.dormancy import watch_dormancy
 from services.policy.handlers.recovery_end import cancel_open_recovery, put_off_recovery
 from services.policy.handlers.requirement import give_notice
 from services.policy.queries.accounts import (
@@ -109,6 +110,8 @@ async def _follow_up(case: Case, before: Standing | None, after: Standing, *, is
         await give_notice(
             case.cause, case.uow, case.deps, [after], case.now, reason="account_changed", is_silent=is_import
         )
+    if "is_sso" in changed:
+        await watch_dormancy(case, after)
     if after.account.is_sso or not after.account.is_active:
         reason = "sso" if after.account.is_sso else "account_inactive"
         await cancel_open_recovery(case, after, reason)

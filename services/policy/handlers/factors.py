@@ -4,6 +4,7 @@ from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_subjects
 from services.policy.domain.recovery_request import is_real_success
 from services.policy.handlers.case import Case, open_case
+from services.policy.handlers.dormancy import watch_dormancy
 from services.policy.handlers.recovery import start_waiting_period
 from services.policy.handlers.recovery_end import cancel_recovery, end_recovery
 from services.policy.queries.enforcements import forget_announcements, require_enrolment
@@ -27,6 +28,7 @@ async def factor_confirmed(message: Envelope[events.FactorConfirmed], uow: UnitO
         await cancel_timers(case.conn, case.tenant_id, enforcement_subjects(case.account_id))
         await forget_announcements(case.conn, case.tenant_id, [case.account_id])
         case.say(events.EnforcementSatisfied())
+    await watch_dormancy(case, standing)
     await _cancel_recovery_before(case, message, "factor_added")
     return Done()
 

@@ -17,9 +17,9 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
                (tenant_id, account_id, role, email_sealed, email_masked, email_digest, email_verified, email_proved_at,
                 email_changed_at, former_email, former_email_until, phone_sealed, phone_masked, phone_digest, locale,
                 time_zone, is_sso, is_active, version, left_sso_at, role_changed_at, created_at,
-                versions, deactivated_at, was_overdue, restarted_at, returned_at)
+                versions, deactivated_at, was_overdue, restarted_at, returned_at, sso_since)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24, $25, $26, $27)
+                $23, $24, $25, $26, $27, $28)
             ON CONFLICT (tenant_id, account_id) DO UPDATE
            SET role = excluded.role, email_sealed = excluded.email_sealed, email_masked = excluded.email_masked,
                email_digest = excluded.email_digest, email_verified = excluded.email_verified,
@@ -31,7 +31,7 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
                left_sso_at = excluded.left_sso_at, role_changed_at = excluded.role_changed_at,
                versions = excluded.versions, deactivated_at = excluded.deactivated_at,
                was_overdue = excluded.was_overdue, restarted_at = excluded.restarted_at,
-               returned_at = excluded.returned_at
+               returned_at = excluded.returned_at, sso_since = excluded.sso_since
         """,
         tenant_id,
         account.account_id,
@@ -56,6 +56,7 @@ async def store_account(conn: Connection, tenant_id: UUID, account: Account) -> 
         account.was_overdue,
         account.restarted_at,
         account.returned_at,
+        account.sso_since,
     )
 
 
@@ -66,11 +67,12 @@ async def insert_accounts(conn: Connection, tenant_id: UUID, accounts: Sequence[
         """
         INSERT INTO policy.accounts
                (tenant_id, account_id, role, email_sealed, email_masked, email_digest, email_verified, phone_sealed,
-                phone_masked, phone_digest, locale, time_zone, is_sso, is_active, version, created_at, versions)
+                phone_masked, phone_digest, locale, time_zone, is_sso, is_active, version, created_at, versions,
+                sso_since)
         SELECT $1, new.*
           FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::text[],
                       $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::boolean[], $15::bigint[],
-                      $16::timestamptz[], $17::jsonb[]) AS new
+                      $16::timestamptz[], $17::jsonb[], $18::timestamptz[]) AS new
         """,
         tenant_id,
         [each.account_id for each in accounts],
@@ -89,6 +91,7 @@ async def insert_accounts(conn: Connection, tenant_id: UUID, accounts: Sequence[
         [each.version for each in accounts],
         [each.created_at for each in accounts],
         [dict(each.versions) for each in accounts],
+        [each.sso_since for each in accounts],
     )
 
 

@@ -25,13 +25,14 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                a.versions, a.email_proved_at, a.email_changed_at, a.former_email, a.former_email_until, a.phone_sealed,
                a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.is_sso, a.is_active, a.version,
                a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
-               a.deactivated_at, a.was_overdue, a.restarted_at, a.returned_at,
+               a.sso_since, a.deactivated_at, a.was_overdue, a.restarted_at, a.returned_at,
                p.policy, p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
                coalesce(e.is_required, false) AS is_required, e.required_since, e.required_until,
                coalesce(e.was_overdue, false) AS was_individually_overdue, e.resumed_at,
                e.exempt_until, e.extended_until,
                e.must_enrol_since, e.announced_at, e.announced_deadline, e.locked_out_at,
-               f.first_enrolled_at IS NOT NULL AS was_satisfied, coalesce(f.held_factors, 0) AS held_factors,
+               f.last_success_at, f.first_enrolled_at IS NOT NULL AS was_satisfied,
+               coalesce(f.held_factors, 0) AS held_factors,
                coalesce(f.has_email_factor, false) AS has_email_factor
           FROM policy.accounts AS a
           LEFT JOIN policy.policies AS p ON p.tenant_id = a.tenant_id
@@ -87,6 +88,7 @@ def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...]) -
         announced_deadline=row["announced_deadline"],
         locked_out_at=row["locked_out_at"],
         was_satisfied=row["was_satisfied"],
+        last_success_at=row["last_success_at"],
         held_factors=row["held_factors"],
         has_email_factor=row["has_email_factor"],
     )
@@ -112,6 +114,7 @@ def _account(row: Record) -> Account:
         versions=row["versions"],
         password_changed_at=row["password_changed_at"],
         left_sso_at=row["left_sso_at"],
+        sso_since=row["sso_since"],
         role_changed_at=row["role_changed_at"],
         deactivated_at=row["deactivated_at"],
         was_overdue=row["was_overdue"],

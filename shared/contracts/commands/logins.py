@@ -123,3 +123,12 @@ class OpenRecoveryChallenge(Command):
     recovery_id: RecoveryId
     challenge_id: ChallengeId
     mailbox: Contact
+
+
+class RemoveUnusedFactors(Command):
+    """The account signs in through SSO and has shown no factor since `unused_since` (tenant time): its factors end."""
+
+    type = "remove_unused_factors"
+    lane = _OTP_COMMANDS
+
+    unused_since: dt.datetime

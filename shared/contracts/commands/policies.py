@@ -114,3 +114,10 @@ class ReviewEnforcement(Command):
 
     type = "review_enforcement"
     lane = _POLICY_COMMANDS
+
+
+class EndDormancy(Command):
+    """An account may have been under SSO for so long, without a factor being used, that its factors end."""
+
+    type = "end_dormancy"
+    lane = _POLICY_COMMANDS

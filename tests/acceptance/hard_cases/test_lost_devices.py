@@ -147,6 +147,23 @@ async def test_coming_under_sso_ends_a_recovery_and_leaves_the_factors(stack: St
         await ann.sign_in(factor_id)
 
 
+async def test_factors_that_nobody_uses_under_sso_end_after_ninety_days(stack: Stack) -> None:
+    """A key that nobody looks for any more; back from SSO, the next login enrols where a factor is required."""
+    async with open_world(stack) as world:
+        ann = Owner(world.helpdesk)
+        await enrolled_long_ago(ann)
+        await world.helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, "grace_days": 7})
+        await ann.change(sso=True)
+        await world.helpdesk.move_clock(89 * DAY)
+        assert await ann.decision() == "challenge"
+        await world.helpdesk.move_clock(2 * DAY)
+        for channel in ("email", "sms"):
+            await ann.notice("unused_factors_removed", channel=channel)
+        assert (await world.helpdesk.call("GET", f"{ann.path}/factors"))["data"] == []
+        await ann.change(sso=False)
+        assert (await ann.enforcement(), await ann.decision()) == ("must_enrol", "enrol")
+
+
 async def test_a_recovery_that_its_owner_stopped_may_be_asked_for_again(stack: Stack) -> None:
     """A mail scanner that presses buttons, too, fails safe: it stops a recovery, and its owner starts another."""
     async with open_world(stack) as world:
