@@ -36,3 +36,4 @@ class MovedSecrets(_Moved):
 
     seeds: tuple[MovedSeed, ...] = ()
     codes: tuple[MovedCode, ...] = ()
+    recovery_key: MovedCode | None = None  # of another Deskfactor: `OWN_SHAPE`, argon2id

@@ -12,6 +12,7 @@ from shared.ids import new_id
 from tests.support.eventually import eventually
 from tests.support.leaving import DOCUMENTED, places_of
 from tests.support.people import enrolled, open_world
+from tests.support.prompt_browser import PromptBrowser
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -139,3 +140,19 @@ async def test_news_late_twice_and_in_the_wrong_order_leave_the_newest(
         )
         eve = await helpdesk.call("GET", "/v1/accounts/eve")
         assert (eve["role"], eve["sso"], eve["email"], eve["version"]) == ("agent", False, None, 7)
+
+
+async def test_a_page_of_the_one_before_opens_nothing_of_the_new_one(stack: Stack) -> None:
+    """Whoever left their browser open, or an address in a mail, would act on a stranger's account."""
+    home = "https://help.acme.example/signed-in"
+    async with open_world(stack) as world, PromptBrowser(stack.url) as browser, PromptBrowser(stack.url) as other:
+        helpdesk = world.helpdesk
+        await helpdesk.call("PUT", "/v1/tenant", {"name": "Acme", "return_urls": [home]})
+        await enrolled(helpdesk, "ann")
+        opened, unopened = [(await helpdesk.login("ann", return_url=home))["prompt_url"] for _ in range(2)]
+        page = await browser.get(opened)
+        assert page.status == 200
+        await erase(helpdesk, "ann")
+        await enrolled(helpdesk, "ann")
+        assert (await browser.send(page.form(), code="123456")).status >= 400
+        assert (await other.get(unopened)).status >= 400

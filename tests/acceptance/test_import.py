@@ -74,7 +74,8 @@ async def test_people_sign_in_with_what_they_have(stack: Stack, tmp_path: Path) 
         done = await bring_in(stack, world.tenant_id, file, "--report", str(report))
         assert done.status == 1, done.err
         assert done.json() == {
-            "is_dry_run": False, "lines": 4, "accounts": 2, "refused": 2, "factors": 2, "backup_codes": 1, "known": 0,
+            "is_dry_run": False, "lines": 4, "accounts": 2, "refused": 2, "factors": 2, "backup_codes": 1,
+            "recovery_keys": 0, "known": 0,
         }  # fmt: skip
         with report.open(newline="") as written:
             rows = [(row["line"], row["field"], row["reason"]) for row in csv.DictReader(written)]
@@ -188,10 +189,17 @@ async def test_what_was_exported_is_imported_elsewhere(stack: Stack, tmp_path: P
     recipient, key, file = str(identity.to_public()), tmp_path / "key.txt", tmp_path / "acme.tar"
     key.write_text(f"# the tenant's\n{identity}\n")
     async with open_world(stack) as old, open_world(stack, name="Elsewhere") as new:
+        await old.helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}, "recovery_key": "beside"})
         ann = await enrolled(old.helpdesk, "ann")
+        [app] = (await old.helpdesk.call("GET", "/v1/accounts/ann/factors"))["data"]
+        await old.helpdesk.call("PATCH", f"/v1/accounts/ann/factors/{app['id']}", {"name": "Work phone"})
         await old.helpdesk.call("PUT", "/v1/accounts/bob", {"role": "admin", "phone": "+4915112345678"})
+        until = (old.helpdesk.now + dt.timedelta(days=30)).isoformat()
+        exempt = {"exempt_until": until, "reason": "on leave", "actor": "root"}
+        await old.helpdesk.call("PUT", "/v1/accounts/root", {"role": "admin"})
+        await old.helpdesk.call("PUT", "/v1/accounts/bob/enforcement", exempt)
         done = await leave(stack, old.tenant_id, file, recipient)
-        assert (done.status, done.json()["accounts"]) == (0, 2), done.err
+        assert (done.status, done.json()["accounts"]) == (0, 3), done.err
         assert file.stat().st_mode & 0o077 == 0
         assert ann.seed.encode() not in file.read_bytes()
         assert (await leave(stack, old.tenant_id, file, recipient)).status == 2  # nothing is overwritten
@@ -199,9 +207,14 @@ async def test_what_was_exported_is_imported_elsewhere(stack: Stack, tmp_path: P
         other = tmp_path / "other.txt"
         other.write_text(f"{x25519.Identity.generate()}\n")
         assert (await bring_in(stack, new.tenant_id, file, "--identity", str(other))).status == 2
+        await new.helpdesk.call("PUT", "/v1/policy", {"required": {"scope": "all"}})
         moved = await bring_in(stack, new.tenant_id, file, "--identity", str(key))
         assert moved.status == 0, moved.err
-        assert (moved.json()["factors"], moved.json()["backup_codes"]) == (1, 10)
+        counted = moved.json()
+        assert (counted["factors"], counted["backup_codes"], counted["recovery_keys"]) == (1, 10, 1)
+        ann_there = await new.helpdesk.call("GET", "/v1/accounts/ann")
+        assert [each["name"] for each in ann_there["factors"]] == ["Work phone"]
+        assert ann_there["backup_codes"]["recovery_key"] is not None
 
         await sign_in(new.helpdesk, "ann", code=shown(ann.seed, new.helpdesk.now))
         answer = await sign_in(new.helpdesk, "ann", backup_code=ann.backup_codes[4].lower())
@@ -210,7 +223,7 @@ async def test_what_was_exported_is_imported_elsewhere(stack: Stack, tmp_path: P
         path = f"/v1/challenges/{again['id']}/verify"
         await new.helpdesk.refused("POST", path, {"backup_code": ann.backup_codes[4]}, "code_already_used")
         bob = await new.helpdesk.call("GET", "/v1/accounts/bob")
-        assert (bob["role"], bob["phone"]) == ("admin", "•••• 78")
+        assert (bob["role"], bob["phone"], bob["enforcement"]["state"]) == ("admin", "•••• 78", "exempt")
 
         log = await old.until(
             "the export in the audit log",

@@ -20,16 +20,19 @@ from pyrage import RecipientError, encrypt, x25519
 from services.cli.moving.permits import end_permit, load_known_tenant, permit
 from services.cli.moving.questions import Questions, open_questions
 from services.cli.settings import OperatorSettings
+from services.gateway.queries.tenants import TenantRow
 from shared.clock import host_now
 from shared.contracts.commands import ExportAccounts, ReadPolicy
 from shared.contracts.events import TenantExported
 from shared.contracts.replies import ExportedPage, Refusal
+from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import PermitId
 from shared.ids import new_id
 
 VERSION = 1
 MANIFEST = "manifest.json"
 POLICY = "policy.json.age"
+TENANT = "tenant.json.age"
 
 Tell = Callable[[int], None]
 
@@ -78,6 +81,7 @@ async def export_tenant(
         await permit(database, tenant_id, permit_id, event, recipient=recipient)
         with _growing(path) as archive:
             archive.add(POLICY, _sealed(await _asked_for_policy(questions), recipient))
+            archive.add(TENANT, _sealed(_settings_of(tenant), recipient))
             await _add_accounts(questions, permit_id, archive, tell)
             archive.add(MANIFEST, _manifest(archive, tenant_id, tenant.name, recipient))
         async with database.transaction([tenant_id]) as conn:
@@ -100,6 +104,12 @@ async def _add_accounts(questions: Questions, permit_id: PermitId, archive: Arch
 
 async def _asked_for_policy(questions: Questions) -> bytes:
     return json.dumps(_data(await questions.ask(ReadPolicy())), indent=2).encode()
+
+
+def _settings_of(tenant: TenantRow) -> bytes:
+    """As `GET /v1/tenant` has them, what was left at its default too."""
+    settings = TenantSettings.model_validate(tenant.settings).model_dump(mode="json")
+    return json.dumps({"name": tenant.name, **settings}, indent=2, ensure_ascii=False).encode()
 
 
 def _data(said: Mapping[str, object] | Refusal) -> Mapping[str, object]:

@@ -23,6 +23,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "hash_unknown": "Not a hash in one of the forms of docs/import.md.",
         "hashes_too_costly": f"One try would take more than {MOST_MILLISECONDS_A_TRY} ms; give backup_code_shape.",
         "json_malformed": "Not one JSON object.",
+        "key_made_here": "The account has a recovery key already.",
+        "key_unknown": "Not the recovery key of another Deskfactor, as its export has it.",
         "line_too_long": "The line is longer than 64 KiB.",
         "not_utf8": "The line is not UTF-8.",
         "otpauth_malformed": "Not an otpauth URI with a secret.",

@@ -43,6 +43,7 @@ class Progress:
     refused: int = 0  # lines of which something was refused
     factors: int = 0
     backup_codes: int = 0
+    recovery_keys: int = 0
     known: int = 0  # factors and codes that were there from a run before
 
 
@@ -136,6 +137,7 @@ def _count(progress: Progress, done: Done, report: Report, tell: Tell) -> None:
     if done.imported is not None:
         progress.factors += done.imported.factors
         progress.backup_codes += done.imported.backup_codes
+        progress.recovery_keys += done.imported.recovery_keys
         progress.known += done.imported.known
     for fault in done.faults:
         report(done.entry.number, fault)
@@ -170,5 +172,6 @@ def as_json(progress: Progress, *, is_dry_run: bool) -> Mapping[str, object]:
         "refused": progress.refused,
         "factors": progress.factors,
         "backup_codes": progress.backup_codes,
+        "recovery_keys": progress.recovery_keys,
         "known": progress.known,
     }

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.cli.moving.faults import Fault
-from services.cli.moving.records import Proved, Record
+from services.cli.moving.records import Enforcement, Proved, Record
 from services.cli.operator import actor
 from services.gateway.api.auth import KeyScope
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.translation import put_account
 from services.gateway.problems import Problem
-from shared.contracts.commands import ImportedAccount, ImportedPerson
+from shared.contracts.commands import ImportedAccount, ImportedPerson, MovedEnforcement
 from shared.contracts.types import Contact, FactorType, MovedDestination
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, typed_place
@@ -61,7 +61,9 @@ class Packer:
             number=number,
             raw=raw,
             account=ImportedAccount(
-                account_id=record.account_id, change=account.model_copy(update={"is_import": True})
+                account_id=record.account_id,
+                change=account.model_copy(update={"is_import": True}),
+                enforcement=_moved(record.enforcement),
             ),
             person=self._person(record, proved) if record.has_factors else None,
         )
@@ -92,6 +94,10 @@ class Packer:
         if kind is FactorType.EMAIL:
             return self.contacts.email(self.tenant_id, account_id, to, pointer=f"/{name}")
         return self.contacts.phone(self.tenant_id, account_id, to, pointer=f"/{name}", is_sandbox=self.is_sandbox)
+
+
+def _moved(enforcement: Enforcement | None) -> MovedEnforcement | None:
+    return MovedEnforcement(**enforcement.model_dump()) if enforcement is not None else None
 
 
 def _faults(problem: Problem, name: str) -> list[Fault]:

@@ -11,8 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from services.cli.moving.faults import Fault
 from services.cli.moving.seeds import read_seed
 from services.gateway.api.bodies import AccountBody
-from services.gateway.api.fields import Address, Body, Line
-from shared.contracts.moving import MovedCode, MovedSecrets, MovedSeed
+from services.gateway.api.fields import Address, Body, Instant, Line
+from shared.contracts.moving import OWN_SHAPE, MovedCode, MovedSecrets, MovedSeed
 from shared.contracts.types import AccountId
 from shared.crypto.foreign_hashes import MOST_MILLISECONDS_A_TRY, HashFault, read_hash
 from shared.rules.foreign_codes import MOST_CODES, MOST_WRITINGS, is_shape
@@ -27,12 +27,14 @@ COLUMNS = (
     "email_factor",
     "backup_codes",
     "backup_code_shape",
+    "recovery_key",
+    "enforcement",
 )
 SEVERAL = ("totp", "sms", "email_factor", "backup_codes")  # lists; in CSV separated by a bar
 MOST_FACTORS = 10
 
 _OF_ACCOUNT = frozenset(AccountBody.model_fields)
-_OF_EXPORT = frozenset({"enforcement", "created_at"})  # read by people; an import leaves them
+_OF_EXPORT = frozenset({"created_at"})  # read by people; an import leaves it
 _SHORT: Mapping[str, str] = MappingProxyType(
     {"totp": "seed", "sms": "to", "email_factor": "to", "backup_codes": "hash"}
 )
@@ -55,6 +57,15 @@ class _Code(Body):
     shape: Annotated[str, Field(max_length=100)] | None = None
 
 
+class Enforcement(Body):
+    """What an admin asked of or granted to the account alone, elsewhere."""
+
+    is_individually_required: bool = False
+    exempt_until: Instant | None = None
+    extended_until: Instant | None = None
+    must_enrol_since: Instant | None = None
+
+
 class _Rest(Body):
     """What stands beside the account."""
 
@@ -64,6 +75,8 @@ class _Rest(Body):
     email_factor: tuple[Proved, ...] = ()
     backup_codes: tuple[_Code, ...] = ()
     backup_code_shape: str | None = None
+    recovery_key: _Code | None = None
+    enforcement: Enforcement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +87,14 @@ class Record:
     account: AccountBody
     sms: Sequence[Proved] = ()
     emails: Sequence[Proved] = ()
+    enforcement: Enforcement | None = None
     secrets: MovedSecrets = field(default=MovedSecrets(), repr=False)
 
     @property
     def has_factors(self) -> bool:
         """Whether there is more than the account."""
-        return bool(self.sms or self.emails or self.secrets.seeds or self.secrets.codes)
+        secrets = self.secrets
+        return bool(self.sms or self.emails or secrets.seeds or secrets.codes or secrets.recovery_key)
 
 
 _OBJECT = TypeAdapter(dict[str, object])
@@ -105,7 +120,8 @@ def read_record(members: Mapping[str, object]) -> Record | list[Fault]:
         return faults
     seeds = list(_seeds(others))
     codes = list(_codes(others))
-    faults += [each for each in (*seeds, *codes) if isinstance(each, Fault)]
+    key = _key(others.recovery_key)
+    faults += [each for each in (*seeds, *codes, key) if isinstance(each, Fault)]
     if len(others.totp) + len(others.sms) + len(others.email_factor) > MOST_FACTORS:
         faults.append(Fault("totp", "too_many_factors"))
     if faults:
@@ -115,9 +131,11 @@ def read_record(members: Mapping[str, object]) -> Record | list[Fault]:
         account=body,
         sms=others.sms,
         emails=others.email_factor,
+        enforcement=others.enforcement,
         secrets=MovedSecrets(
             seeds=tuple(each for each in seeds if isinstance(each, MovedSeed)),
             codes=tuple(each for each in codes if isinstance(each, MovedCode)),
+            recovery_key=key if isinstance(key, MovedCode) else None,
         ),
     )
 
@@ -168,3 +186,13 @@ def _codes(others: _Rest) -> Iterator[MovedCode | Fault]:
             yield MovedCode(hash=each.hash, shape=shape)
     if milliseconds > MOST_MILLISECONDS_A_TRY:
         yield Fault("backup_codes", "hashes_too_costly")
+
+
+def _key(given: _Code | None) -> MovedCode | Fault | None:
+    """A recovery key is checked as one of ours, by its slot: only another Deskfactor has such a one."""
+    if given is None:
+        return None
+    is_ours = given.shape == OWN_SHAPE and given.hash.startswith("$argon2id$")
+    if not is_ours or isinstance(read_hash(given.hash), HashFault):
+        return Fault("recovery_key", "key_unknown")
+    return MovedCode(hash=given.hash, shape=given.shape)

@@ -18,7 +18,7 @@ from shared.crypto.keyring import KeyRing
 MOST_LINES = 50  # in one message: logins of these accounts wait for its transaction
 MOST_BYTES = 128 * 1024  # of the file; sealed they are twice as long
 
-_FIELDS = {"enrolled_here": "totp", "too_many_factors": "totp", "codes_made_here": "backup_codes"}
+_FIELDS = {"enrolled_here": "totp", "too_many_factors": "totp", "key_made_here": "recovery_key"}
 
 T = TypeVar("T")
 

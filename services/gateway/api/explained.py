@@ -18,7 +18,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "audit.exported": "The audit log was taken away ({format}), the entries after {after} and before {before}.",
         "audit.head": "The audit log was signed up to entry {seq}.",
         "backup_codes.generated": "New codes were made ({kind}: {count}); those before are void.",
-        "backup_codes.imported": "{count} backup codes of another system were taken over.",
+        "backup_codes.imported": "Codes of another system were taken over ({kind}: {count}).",
         "backup_codes.low": "Only {codes_left} backup codes are left.",
         "backup_codes.used": "A code was used in place of a factor ({kind}); {codes_left} left.",
         "broker_access.granted": "The helpdesk was given access to the broker as {username}.",

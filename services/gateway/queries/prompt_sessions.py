@@ -59,13 +59,16 @@ async def insert_session(conn: Connection, session: PromptSession, token_digest:
 async def open_session(
     conn: Connection, tenant_id: UUID, session_id: UUID, *, token_digest: bytes, cookie_digest: bytes
 ) -> bool:
-    """The address for the cookie, once. False: it is none, was used, or its time is over."""
+    """The address for the cookie, once. False: it is none, was used, or its time is over, or its account was erased."""
     return (
         await conn.fetchval(
             """
-            UPDATE gateway.prompt_sessions SET cookie_digest = $4, expires_at = now() + $5::interval
-             WHERE tenant_id = $1 AND session_id = $2 AND token_digest = $3 AND cookie_digest IS NULL
-               AND expires_at > now()
+            UPDATE gateway.prompt_sessions AS s SET cookie_digest = $4, expires_at = now() + $5::interval
+             WHERE s.tenant_id = $1 AND s.session_id = $2 AND s.token_digest = $3 AND s.cookie_digest IS NULL
+               AND s.expires_at > now()
+               AND NOT EXISTS (SELECT FROM policy.erased_accounts AS e
+                                WHERE e.tenant_id = s.tenant_id AND e.account_id = s.account_id
+                                  AND s.created_at <= e.erased_system_at)
             RETURNING true
             """,
             tenant_id,
@@ -79,7 +82,7 @@ async def open_session(
 
 
 async def find_session(conn: Connection, tenant_id: UUID, session_id: UUID, cookie_digest: bytes) -> OpenSession | None:
-    """The session of this cookie; None: there is none that goes on, or its tenant is suspended."""
+    """The session of this cookie; None: none goes on, its account was erased, or its tenant is suspended."""
     row = await conn.fetchrow(
         """
         SELECT s.tenant_id, s.session_id, s.kind, s.account_id, s.challenge_id, s.return_url, s.state,
@@ -88,6 +91,9 @@ async def find_session(conn: Connection, tenant_id: UUID, session_id: UUID, cook
           JOIN gateway.tenants AS t ON t.tenant_id = s.tenant_id
          WHERE s.tenant_id = $1 AND s.session_id = $2 AND s.cookie_digest = $3 AND s.expires_at > now()
            AND t.suspended_at IS NULL
+           AND NOT EXISTS (SELECT FROM policy.erased_accounts AS e
+                            WHERE e.tenant_id = s.tenant_id AND e.account_id = s.account_id
+                              AND s.created_at <= e.erased_system_at)
         """,
         tenant_id,
         session_id,

@@ -24,6 +24,7 @@ class TakenOver:
     own_factors: int = 0  # of those, enrolled here
     slots: frozenset[int] = frozenset()
     has_own_codes: bool = False
+    has_key: bool = False  # a recovery key that is good, made here or taken over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +33,20 @@ class Admission:
 
     factors: bool
     codes: bool
+    key: bool
     refused: tuple[ImportRefusal, ...]
 
 
-def admit(taken: TakenOver, *, new_factors: int, new_codes: int) -> Admission:
-    """Judge what is new: factors and codes apart, each all or nothing."""
+def admit(taken: TakenOver, *, new_factors: int, new_codes: int, is_key_new: bool = False) -> Admission:
+    """Judge what is new: factors, codes and recovery key apart, each all or nothing."""
     factors = _factors_fault(taken, new_factors) if new_factors else None
     codes = _codes_fault(taken, new_codes) if new_codes else None
+    key = _key_fault(taken) if is_key_new else None
     return Admission(
         factors=bool(new_factors) and factors is None,
         codes=bool(new_codes) and codes is None,
-        refused=tuple(dict.fromkeys(fault for fault in (factors, codes) if fault is not None)),
+        key=is_key_new and key is None,
+        refused=tuple(dict.fromkeys(fault for fault in (factors, codes, key) if fault is not None)),
     )
 
 
@@ -63,3 +67,9 @@ def _codes_fault(taken: TakenOver, count: int) -> ImportRefusal | None:
     if taken.has_own_codes:
         return ImportRefusal.CODES_MADE_HERE
     return ImportRefusal.TOO_MANY_CODES if len(taken.slots) + count > MOST_CODES else None
+
+
+def _key_fault(taken: TakenOver) -> ImportRefusal | None:
+    if taken.own_factors:
+        return ImportRefusal.ENROLLED_HERE
+    return ImportRefusal.KEY_MADE_HERE if taken.has_key else None

@@ -20,6 +20,7 @@ from services.otp_worker.queries.export import (
     find_recipient,
     load_leaving_accounts,
     load_leaving_codes,
+    load_leaving_keys,
 )
 from services.otp_worker.queries.factors import load_factors
 from shared.contracts.commands import ExportAccounts
@@ -43,8 +44,9 @@ async def export_accounts(asked: Envelope[ExportAccounts], uow: UnitOfWork, deps
     keys = [(asked.tenant_id, account.id) for account in accounts]
     factors = await load_factors(uow.conn, keys)
     codes = await load_leaving_codes(uow.conn, keys)
+    recovery_keys = await load_leaving_keys(uow.conn, keys)
     lines = [
-        _line(deps, asked.tenant_id, account, factors[key], codes[key])
+        _line(deps, asked.tenant_id, account, factors[key], codes[key], recovery_keys.get(key))
         for key, account in zip(keys, accounts, strict=True)
     ]
     sealed = await seal_to(recipient, "".join(f"{line}\n" for line in lines).encode())
@@ -53,9 +55,14 @@ async def export_accounts(asked: Envelope[ExportAccounts], uow: UnitOfWork, deps
 
 
 def _line(
-    deps: Deps, tenant_id: UUID, account: LeavingAccount, factors: Sequence[Factor], codes: Sequence[LeavingCode]
+    deps: Deps,
+    tenant_id: UUID,
+    account: LeavingAccount,
+    factors: Sequence[Factor],
+    codes: Sequence[LeavingCode],
+    recovery_key: str | None,
 ) -> str:
-    """An account as `deskfactor import` reads it, and what only people read: instants of its enforcement."""
+    """An account as `deskfactor import` reads it."""
     held = [factor for factor in factors if factor.is_held]
     document: dict[str, object] = {
         "account_id": account.id,
@@ -75,6 +82,7 @@ def _line(
         "sms": _destinations(deps, tenant_id, account, held, FactorType.SMS, Channel.SMS),
         "email_factor": _destinations(deps, tenant_id, account, held, FactorType.EMAIL, Channel.EMAIL),
         "backup_codes": [_code(deps, tenant_id, account, code) for code in codes],
+        "recovery_key": {"hash": recovery_key, "shape": OWN_SHAPE} if recovery_key is not None else None,
         "created_at": account.created_at.isoformat(),
         "enforcement": {
             "is_individually_required": account.is_individually_required,

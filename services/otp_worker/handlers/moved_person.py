@@ -42,6 +42,7 @@ class Wanted:
     taken: TakenOver
     factors: Sequence[NewFactor]
     codes: Sequence[NewCode]
+    key: NewCode | None
     known: int
     admission: Admission
 
@@ -49,7 +50,11 @@ class Wanted:
     def result(self) -> ImportedFactors:
         """What is answered."""
         return ImportedFactors(
-            factors=len(self.factors), backup_codes=len(self.codes), known=self.known, refused=self.admission.refused
+            factors=len(self.factors),
+            backup_codes=len(self.codes),
+            known=self.known,
+            recovery_keys=int(self.key is not None),
+            refused=self.admission.refused,
         )
 
 
@@ -81,12 +86,17 @@ def judge_person(person: ImportedPerson, deps: Deps, locked: Locked, taken: Take
 
     new_factors = [each for key, each in factors.items() if is_new(key)]
     new_codes = [each for key, each in codes.items() if is_new(key)]
-    admission = admit(taken, new_factors=len(new_factors), new_codes=len(new_codes))
+    key = secrets.recovery_key
+    new_key = (
+        NewCode(code=key, imported_as=mark("key", key.hash)) if key is not None and is_new(("key", key.hash)) else None
+    )
+    admission = admit(taken, new_factors=len(new_factors), new_codes=len(new_codes), is_key_new=new_key is not None)
     return Wanted(
         locked=locked,
         taken=taken,
         factors=new_factors if admission.factors else (),
         codes=new_codes if admission.codes else (),
-        known=len(factors) + len(codes) - len(new_factors) - len(new_codes),
+        key=new_key if admission.key else None,
+        known=len(factors) + len(codes) - len(new_factors) - len(new_codes) + (key is not None and new_key is None),
         admission=admission,
     )

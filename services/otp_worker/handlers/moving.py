@@ -12,6 +12,7 @@ from services.otp_worker.adapters.seeds import seal_seed, seed_place
 from services.otp_worker.announcements import say
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account, AccountState
+from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.moving import TakenOver, free_slots
 from services.otp_worker.handlers.changes import Changes
@@ -33,7 +34,7 @@ from shared.contracts import events
 from shared.contracts.commands import ImportedPerson, ImportFactors, ImportFactorsOfMany
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import ImportedFactors, ManyImportedFactors, RefusalCode
-from shared.contracts.types import FactorId, FactorState, PermitId
+from shared.contracts.types import FactorId, FactorState, Method, PermitId
 from shared.ids import new_id
 from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -93,7 +94,7 @@ async def _import(
         for each in people
         if each.account_id in locked
     }
-    takers = [each for each in wanted.values() if each.factors or each.codes]
+    takers = [each for each in wanted.values() if each.factors or each.codes or each.key]
     if takers:
         keys = await data_keys_of(uow, deps, [each.locked.account for each in takers])
         taking = _Taking(asked, uow, deps, keys)
@@ -120,6 +121,8 @@ async def _take(taking: _Taking, wanted: Wanted) -> None:
         await _end_what_was_before(taking, wanted.locked)
     if wanted.codes:
         _take_codes(taking, wanted)
+    if wanted.key is not None:
+        _take_key(taking, wanted, wanted.key)
 
 
 async def _end_what_was_before(taking: _Taking, locked: Locked) -> None:
@@ -166,6 +169,27 @@ def _take_codes(taking: _Taking, wanted: Wanted) -> None:
         replace(state, backup_set_id=set_id, backup_generated_at=account.now, backup_acknowledged_at=account.now),
     )
     changes.say([say(taking.asked, account, events.BackupCodesImported(count=len(wanted.codes)))])
+
+
+def _take_key(taking: _Taking, wanted: Wanted, new: NewCode) -> None:
+    """Good here as it was there, whatever the policy says: its owner leans on it. It counts as saved."""
+    account, changes = wanted.locked.account, taking.changes
+    state = changes.accounts.get(account.key, account.state)
+    taking.codes.append(
+        ImportedCode(
+            account_id=account.id,
+            code_id=new_id(),
+            kind=Kind.RECOVERY_KEY,
+            set_id=state.backup_set_id or new_id(),
+            slot=0,
+            hash=new.code.hash,
+            shape=None,
+            imported_as=new.imported_as,
+            created_at=account.now,
+        )
+    )
+    changes.keep(account, replace(state, recovery_key_made_at=account.now, recovery_key_acknowledged_at=account.now))
+    changes.say([say(taking.asked, account, events.BackupCodesImported(count=1, kind=Method.RECOVERY_KEY))])
 
 
 def _code(taking: _Taking, account: Account, set_id: UUID, slot: int, new: NewCode) -> ImportedCode:

@@ -101,6 +101,22 @@ async def load_leaving_accounts(
     ]
 
 
+async def load_leaving_keys(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, str]:
+    """The hashes of the recovery keys of these accounts that are good."""
+    rows = await conn.fetch(
+        """
+        SELECT b.tenant_id, b.account_id, b.hash
+          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
+         WHERE b.kind = 'recovery_key' AND b.used_at IS NULL AND b.voided_at IS NULL AND b.pending_until IS NULL
+         ORDER BY b.created_at
+        """,
+        [tenant_id for tenant_id, _ in keys],
+        [account_id for _, account_id in keys],
+    )
+    return {(row["tenant_id"], row["account_id"]): row["hash"] for row in rows}
+
+
 async def load_leaving_codes(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[LeavingCode]]:
     """The backup codes of these accounts that are good; an account without one gives an empty list."""
     rows = await conn.fetch(

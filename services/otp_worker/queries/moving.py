@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.moving import TakenOver
 from services.otp_worker.queries.backup_codes import StoredCode
@@ -24,10 +25,13 @@ class ImportedFactor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedCode:
-    """A code of another system as it rests; `hash` under the account's data key, base64."""
+    """A code of another system as it rests; `hash` under the account's data key, base64. A recovery key is another
+    Deskfactor's, so its hash is like those that are made here, and rests as they do.
+    """
 
     account_id: str
     code_id: UUID
+    kind: Kind = Kind.BACKUP_CODE
     set_id: UUID
     slot: int
     hash: str = field(repr=False)
@@ -55,7 +59,7 @@ async def load_taken_over(conn: Connection, tenant_id: UUID, account_ids: Sequen
     """What an import has to know of these accounts; the caller holds their locks."""
     rows = await conn.fetch(
         """
-        SELECT wanted.account_id, f.held, f.own, f.digests || c.digests AS digests, c.slots, c.has_own
+        SELECT wanted.account_id, f.held, f.own, f.digests || c.digests AS digests, c.slots, c.has_own, c.has_key
           FROM unnest($2::text[]) AS wanted (account_id),
                LATERAL (
                SELECT count(*) FILTER (WHERE state IN ('active', 'suspended'))::int AS held,
@@ -64,11 +68,15 @@ async def load_taken_over(conn: Connection, tenant_id: UUID, account_ids: Sequen
                  FROM otp.factors WHERE tenant_id = $1 AND account_id = wanted.account_id) AS f,
                LATERAL (
                SELECT coalesce(array_agg(imported_as) FILTER (WHERE imported_as IS NOT NULL), '{}') AS digests,
-                      coalesce(array_agg(slot) FILTER (WHERE used_at IS NULL AND voided_at IS NULL), '{}') AS slots,
-                      coalesce(bool_or(imported_as IS NULL AND voided_at IS NULL AND pending_until IS NULL), false)
-                        AS has_own
+                      coalesce(array_agg(slot) FILTER (WHERE kind = 'backup_code' AND used_at IS NULL
+                                                         AND voided_at IS NULL), '{}') AS slots,
+                      coalesce(bool_or(kind = 'backup_code' AND imported_as IS NULL AND voided_at IS NULL
+                                       AND pending_until IS NULL), false) AS has_own,
+                      coalesce(bool_or(kind = 'recovery_key' AND used_at IS NULL AND voided_at IS NULL
+                                       AND pending_until IS NULL), false) AS has_key
                  FROM otp.backup_codes
-                WHERE tenant_id = $1 AND account_id = wanted.account_id AND kind = 'backup_code') AS c
+                WHERE tenant_id = $1 AND account_id = wanted.account_id
+                  AND kind IN ('backup_code', 'recovery_key')) AS c
         """,
         tenant_id,
         list(account_ids),
@@ -80,6 +88,7 @@ async def load_taken_over(conn: Connection, tenant_id: UUID, account_ids: Sequen
             own_factors=row["own"],
             slots=frozenset(row["slots"]),
             has_own_codes=row["has_own"],
+            has_key=row["has_key"],
         )
         for row in rows
     }
@@ -120,14 +129,15 @@ async def insert_imported_codes(conn: Connection, tenant_id: UUID, codes: Sequen
         """
         INSERT INTO otp.backup_codes (
                tenant_id, account_id, code_id, kind, slot, set_id, hash, shape, imported_as, created_at)
-        SELECT $1, account_id, code_id, 'backup_code', slot, set_id, hash, shape, imported_as, created_at
-          FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::smallint[], $6::text[], $7::text[], $8::text[],
-                      $9::timestamptz[])
-               AS codes (account_id, code_id, set_id, slot, hash, shape, imported_as, created_at)
+        SELECT $1, account_id, code_id, kind, slot, set_id, hash, shape, imported_as, created_at
+          FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::smallint[], $7::text[], $8::text[],
+                      $9::text[], $10::timestamptz[])
+               AS codes (account_id, code_id, kind, set_id, slot, hash, shape, imported_as, created_at)
         """,
         tenant_id,
         [code.account_id for code in codes],
         [code.code_id for code in codes],
+        [code.kind.value for code in codes],
         [code.set_id for code in codes],
         [code.slot for code in codes],
         [code.hash for code in codes],

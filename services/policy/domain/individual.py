@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from services.policy.domain.requirement import SAME_REQUIREMENT_WITHIN
 from services.policy.domain.standing import Standing
-from shared.contracts.commands import ChangeEnforcement
+from shared.contracts.commands import ChangeEnforcement, MovedEnforcement
 from shared.rules.enforcement import SHORTEST_NOTICE
 
 LONGEST = dt.timedelta(days=366)
@@ -63,6 +63,20 @@ def after_change(
     if "extended_until" in given:
         after = replace(after, extended_until=change.extended_until or _extension_ended(before, now))
     return after
+
+
+def brought_along(moved: MovedEnforcement, now: dt.datetime) -> Individual:
+    """What an account brings from another Deskfactor. What is over, or further ahead than anybody may grant, is not."""
+
+    def kept(until: dt.datetime | None) -> dt.datetime | None:
+        return until if until is not None and now < until <= now + LONGEST else None
+
+    return Individual(
+        is_required=moved.is_individually_required,
+        required_since=now if moved.is_individually_required else None,
+        exempt_until=kept(moved.exempt_until),
+        extended_until=kept(moved.extended_until),
+    )
 
 
 def after_clearing(before: Individual, now: dt.datetime, *, is_overdue: bool = False) -> Individual:

@@ -1,19 +1,24 @@
 """Accounts of another system, many at once: those that are new together, by one statement a kind; the others singly."""
 
+import datetime as dt
 from dataclasses import replace
 
 from services.policy.announcements import SOURCE
 from services.policy.deps import Deps
 from services.policy.domain.account import Account, changed_account, says_nothing_new
+from services.policy.domain.individual import Individual, brought_along, individual_of
+from services.policy.domain.standing import Standing
 from services.policy.handlers.accounts import put, upserted
 from services.policy.handlers.case import Case
 from services.policy.handlers.requirement import give_notice
 from services.policy.queries.accounts import insert_accounts
 from services.policy.queries.clocks import hold_clock
+from services.policy.queries.enforcements import require_enrolment, store_individual
 from services.policy.queries.erasures import erased_ids
 from services.policy.queries.standings import read_standings
-from shared.contracts.commands import ImportAccounts, ImportedAccount
-from shared.contracts.envelope import Envelope
+from shared.contracts import events
+from shared.contracts.commands import ImportAccounts, ImportedAccount, MovedEnforcement
+from shared.contracts.envelope import Envelope, Event
 from shared.contracts.replies import ImportedAccounts, RefusalCode
 from shared.db.account_lock import lock_page
 from shared.messaging.outcome import Ok, Outcome, Refused
@@ -45,12 +50,36 @@ async def _bring_in(blank: Case, message: Import, given: list[ImportedAccount]) 
         return
     new = [_account(blank, each) for each in given]
     await insert_accounts(blank.conn, blank.tenant_id, new)
+    enforced = [(each.account_id, each.enforcement) for each in given if each.enforcement is not None]
+    for account_id, moved in enforced:
+        await _bring_along(blank, account_id, moved)
     standings = await read_standings(blank.conn, blank.tenant_id, [each.account_id for each in new])
     for each in standings:
-        said = upserted(None, each, (), blank.now)
+        said: list[Event] = [upserted(None, each, (), blank.now)]
         whose = each.account.account_id
-        blank.uow.publish(message.follow(said, source=SOURCE, at=blank.now, account_id=whose))
+        if individual_of(each) != Individual():
+            said.append(_changed(each, blank.now))
+        blank.uow.publish(*(message.follow(one, source=SOURCE, at=blank.now, account_id=whose) for one in said))
     await give_notice(message, blank.uow, blank.deps, standings, blank.now, reason="account_changed", is_silent=True)
+
+
+async def _bring_along(blank: Case, account_id: str, moved: MovedEnforcement) -> None:
+    """Few of a file have any: a statement each. Nobody is told, for nothing is new to them."""
+    if moved.must_enrol_since is not None:
+        await require_enrolment(blank.conn, blank.tenant_id, account_id, min(moved.must_enrol_since, blank.now))
+    individual = brought_along(moved, blank.now)
+    if individual != Individual():
+        await store_individual(blank.conn, blank.tenant_id, account_id, individual)
+
+
+def _changed(standing: Standing, now: dt.datetime) -> events.EnforcementChanged:
+    enforcement = standing.enforcement_at(now)
+    return events.EnforcementChanged(
+        state=enforcement.state,
+        deadline=enforcement.deadline,
+        exempt_until=enforcement.exempt_until,
+        reason="imported",
+    )
 
 
 def _account(blank: Case, given: ImportedAccount) -> Account:

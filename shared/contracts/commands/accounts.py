@@ -35,11 +35,24 @@ class PutAccount(Request):
     is_whole: bool = True
 
 
+class MovedEnforcement(Value):
+    """What an admin elsewhere asked of or granted to one account alone. Instants are tenant time."""
+
+    is_individually_required: bool = False
+    exempt_until: dt.datetime | None = None
+    extended_until: dt.datetime | None = None
+    must_enrol_since: dt.datetime | None = None  # a reset or a recovery there took its factors
+
+
 class ImportedAccount(Value):
-    """One of many: whose, and what would be put if it came alone."""
+    """One of many: whose, and what would be put if it came alone.
+
+    `enforcement` counts where the account is new: who was here before has what was decided here.
+    """
 
     account_id: str
     change: PutAccount
+    enforcement: MovedEnforcement | None = None
 
 
 class ImportAccounts(Request):

@@ -56,11 +56,12 @@ class BackupCodesGenerated(Event):
 
 
 class BackupCodesImported(Event):
-    """The codes that the person has from another system are good here, once each."""
+    """The codes, or the recovery key, that the person has from another system are good here, once each."""
 
     type = "backup_codes.imported"
 
     count: int
+    kind: Method = Method.BACKUP_CODE
 
 
 class BackupCodesUsed(Event):

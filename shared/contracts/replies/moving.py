@@ -12,6 +12,7 @@ class ImportRefusal(enum.StrEnum):
     ENROLLED_HERE = "enrolled_here"  # it has a factor of its own: another one takes a fresh proof
     TOO_MANY_FACTORS = "too_many_factors"
     CODES_MADE_HERE = "codes_made_here"
+    KEY_MADE_HERE = "key_made_here"
     TOO_MANY_CODES = "too_many_codes"
 
 
@@ -21,6 +22,7 @@ class ImportedFactors(Value):
     factors: int
     backup_codes: int
     known: int
+    recovery_keys: int = 0
     refused: tuple[ImportRefusal, ...] = ()
 
 

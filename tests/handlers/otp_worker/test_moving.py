@@ -24,6 +24,7 @@ from shared.contracts.commands import (
     RevokeFactor,
 )
 from shared.contracts.moving import MovedCode, MovedSecrets, MovedSeed
+from shared.contracts.policy import Policy, RecoveryKey
 from shared.contracts.types import ChallengeId, FactorType, MovedDestination, PermitId, Purpose
 from shared.crypto.foreign_hashes import ForeignHash, read_hash
 from shared.crypto.sealing import contact_place, seal, typed_place
@@ -176,7 +177,7 @@ async def test_the_same_file_read_again_brings_nothing_back(verifier: Verifier) 
     stolen = next(each for each in (await verifier.data(ReadSecurity()))["factors"] if each["last_used_at"] is None)
     await verifier.data(RevokeFactor(factor_id=stolen["id"], proof=proof))
     again = await verifier.data(moved(verifier, await permit(verifier), SHORT_SEED, SEED, hashes=HASHES))
-    assert again == {"factors": 0, "backup_codes": 0, "known": 4, "refused": []}
+    assert again == {"factors": 0, "backup_codes": 0, "known": 4, "recovery_keys": 0, "refused": []}
     security = await verifier.data(ReadSecurity())
     assert (len(security["factors"]), security["backup_codes"]["codes_left"]) == (1, 1)
 
@@ -195,7 +196,7 @@ async def test_who_enrolled_here_gets_no_factor_from_a_file(verifier: Verifier) 
     """An old file, or a forged one, would put a stranger's phone beside the owner's."""
     await verifier.enrol()
     done = await verifier.data(moved(verifier, await permit(verifier), SEED, hashes=HASHES))
-    assert done == {"factors": 0, "backup_codes": 0, "known": 0, "refused": ["enrolled_here"]}
+    assert done == {"factors": 0, "backup_codes": 0, "known": 0, "recovery_keys": 0, "refused": ["enrolled_here"]}
 
 
 @pytest.mark.parametrize("case", ["none", "of an export", "over"])
@@ -236,9 +237,9 @@ async def test_many_people_come_in_one_message(verifier: Verifier) -> None:
     )
     done = await verifier.data(asked, None)
     assert done["imported"] == [
-        {"factors": 2, "backup_codes": 2, "known": 0, "refused": []},
-        {"factors": 0, "backup_codes": 0, "known": 0, "refused": ["enrolled_here"]},
-        {"factors": 0, "backup_codes": 1, "known": 2, "refused": []},
+        {"factors": 2, "backup_codes": 2, "known": 0, "recovery_keys": 0, "refused": []},
+        {"factors": 0, "backup_codes": 0, "known": 0, "recovery_keys": 0, "refused": ["enrolled_here"]},
+        {"factors": 0, "backup_codes": 1, "known": 2, "recovery_keys": 0, "refused": []},
         None,
     ]
     again = await verifier.data(asked, None)
@@ -309,6 +310,39 @@ async def test_a_tenant_takes_everything_along(verifier: Verifier) -> None:
     assert bob["totp"][0]["seed"] == SHORT_SEED
     assert bob["backup_codes"] == [{"hash": HASHES[1], "shape": SHAPE}]
     assert "email" not in bob
+
+
+async def test_a_recovery_key_goes_along_and_is_good_once(verifier: Verifier) -> None:
+    """Who has lost the phone on the way has only the key left; used here, it is replaced as everywhere."""
+    identity = x25519.Identity.generate()
+    await real_contacts(verifier)
+    await verifier.policy(Policy(recovery_key=RecoveryKey.INSTEAD))
+    app = await verifier.enrol()
+    assert app.recovery_key is not None
+    permit_id = await permit(verifier, kind="export", recipient=str(identity.to_public()))
+    [ann] = opened(identity, await verifier.data(ExportAccounts(permit_id=permit_id), None))
+    assert (ann["recovery_key"]["shape"], "backup_codes" in ann) == ("X" * 17, False)
+
+    nobody = dict.fromkeys(
+        ("email_sealed", "email_masked", "email_digest", "phone_sealed", "phone_masked", "phone_digest")
+    )
+    await verifier.account("bob", **nobody)
+    key = MovedCode(hash=ann["recovery_key"]["hash"], shape=ann["recovery_key"]["shape"])
+    command = moved(verifier, await permit(verifier), SEED, of="bob")
+    secrets = MovedSecrets(seeds=(MovedSeed(seed=SEED),), recovery_key=key)
+    place = typed_place(verifier.tenant_id, "bob", "import")
+    command = command.model_copy(
+        update={"secrets": seal(verifier.deps.typed, Secret(secrets.model_dump_json()), place)}
+    )
+    done = await verifier.data(command, "bob")
+    assert (done["factors"], done["recovery_keys"], done["refused"]) == (1, 1, [])
+    assert (await verifier.data(command, "bob"))["known"] == 2
+    challenge = await verifier.challenge("bob")
+    passed = await verifier.passed(challenge.id, app.recovery_key, kind="recovery_key", account_id="bob")
+    assert passed.recovery_key not in (None, app.recovery_key)
+    challenge = await verifier.challenge("bob")
+    again = await verifier.verify(challenge.id, app.recovery_key, kind="recovery_key", account_id="bob")
+    assert again.code == "code_already_used"
 
 
 async def real_contacts(verifier: Verifier) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from shared.contracts import commands, events
-from shared.contracts.commands import EraseAccount, ImportAccounts, ImportedAccount, ReadAccount
+from shared.contracts.commands import EraseAccount, ImportAccounts, ImportedAccount, MovedEnforcement, ReadAccount
 from shared.contracts.policy import Policy, Requirement, Scope
 from shared.contracts.replies import AccountView, RefusalCode
 from shared.contracts.types import EnforcementState, Role
@@ -94,3 +94,40 @@ async def test_an_import_under_the_policy_ends_what_sso_makes_needless(service: 
     [cancelled] = await service.said(commands.CancelChallenges)
     assert (cancelled.account_id, cancelled.data.reason) == ("bea", "sso")
     assert (await read(service, "bea")).created_at <= await service.now() + dt.timedelta(seconds=1)
+
+
+async def test_what_an_admin_granted_elsewhere_holds_here(service: Service) -> None:
+    """Who is on leave without a phone must not be locked out because the helpdesk has moved."""
+    await service.require(IN_A_WEEK)
+    now = await service.now()
+    exempt_until = now + dt.timedelta(days=30)
+    moved = {
+        "bea": MovedEnforcement(exempt_until=exempt_until),
+        "carl": MovedEnforcement(is_individually_required=True, exempt_until=now - dt.timedelta(days=1)),
+        "dora": MovedEnforcement(must_enrol_since=now - dt.timedelta(days=1)),
+        "emil": MovedEnforcement(exempt_until=now + dt.timedelta(days=4000)),
+    }
+    given = of(bea={"role": "agent"}, carl={"role": "agent"}, dora={"role": "agent"}, emil={"role": "agent"})
+    people = tuple(each.model_copy(update={"enforcement": moved[each.account_id]}) for each in given.accounts)
+    await service.ask(ImportAccounts(accounts=people), None)
+    found = {each: (await read(service, each)).enforcement for each in moved}
+    assert {whose: each.state for whose, each in found.items()} == {
+        "bea": EnforcementState.EXEMPT,
+        "carl": EnforcementState.GRACE,
+        "dora": EnforcementState.MUST_ENROL,
+        "emil": EnforcementState.GRACE,
+    }
+    assert found["bea"].exempt_until == exempt_until
+    said = {each.account_id: each.data.reason for each in await service.said(events.EnforcementChanged)}
+    assert said == {"bea": "imported", "carl": "imported"}
+
+
+async def test_what_was_decided_here_is_not_undone_by_a_file(service: Service) -> None:
+    """An exemption that an admin ended here must not return with a file from before."""
+    await service.require(IN_A_WEEK)
+    await service.put("bea")
+    [bea] = of(bea={"role": "agent"}).accounts
+    later = await service.now() + dt.timedelta(days=30)
+    moved = bea.model_copy(update={"enforcement": MovedEnforcement(exempt_until=later)})
+    await service.ask(ImportAccounts(accounts=(moved,)), None)
+    assert (await read(service, "bea")).enforcement.state is EnforcementState.GRACE
