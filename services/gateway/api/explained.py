@@ -112,8 +112,14 @@ def sentence(kind: str, data: dict[str, object] | None) -> str:
     """What happened; ``data``: the event's, None where it was erased."""
     if data is None:
         return "The details were erased."
-    said = {name: _IN_WORDS.get(name, {}).get(str(value), value) for name, value in data.items()}
+    said = {name: _in_words(name, value) for name, value in data.items()}
     return SENTENCES.get(kind, kind).format_map(_Gaps(said))
+
+
+def _in_words(name: str, value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return _IN_WORDS.get(name, {}).get(str(value), value)
 
 
 class _Gaps(dict[str, object]):

@@ -46,3 +46,9 @@ def test_how_long_before_a_deadline_is_said_in_words() -> None:
         update={"type": "enforcement.reminded"}
     )
     assert explain(reminded)["summary"] == "A reminder was given (3 days before the deadline)."
+
+
+def test_several_things_are_counted_up_in_words() -> None:
+    """Whoever looks for the day on which proofs were switched off reads no brackets and quotes."""
+    changed = entry({"data": {"changed": ["colour", "admin_proof"]}}).model_copy(update={"type": "tenant.changed"})
+    assert explain(changed)["summary"] == "The tenant's settings were changed: colour, admin_proof."
