@@ -34,6 +34,7 @@ from services.gateway.prompt.asking import Questions
 from services.gateway.prompt.enrol import EnrolPage
 from services.gateway.prompt.kinds import PromptKind
 from services.gateway.prompt.not_me import NotMePage
+from services.gateway.prompt.recovery import RecoveryPage
 from services.gateway.prompt.recovery_cancel import RecoveryCancelPage
 from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.report_download import ReportDownloadPage
@@ -126,9 +127,11 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
 
 def _kinds(html: Pages, questions: Questions, typed: KeyRing) -> dict[PromptKind, HostedPage]:
     """The hosted pages that there are: `kinds.SERVED`."""
+    recovery = RecoveryPage(html, questions, typed)
     return {
-        PromptKind.SIGN_IN: SignInPage(html, questions, typed),
+        PromptKind.SIGN_IN: SignInPage(html, questions, typed, recovery),
         PromptKind.ENROL: EnrolPage(html, questions, typed),
+        PromptKind.RECOVERY: recovery,
     }
 
 

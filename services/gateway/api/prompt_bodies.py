@@ -44,6 +44,8 @@ class PromptSessionBody(Body):
     def _challenge_of_a_login(self) -> Self:
         if self.kind is PromptKind.SIGN_IN and self.challenge_id is None:
             raise ValueError("`sign_in` takes the `challenge_id` of a login")
+        if self.kind is PromptKind.RECOVERY and self.challenge_id is not None:
+            raise ValueError("`recovery` takes no `challenge_id`")
         return self
 
 

@@ -49,7 +49,7 @@ PROMPT_PAGES: tuple[Page, ...] = (
             410: "The session, or its challenge, is over.",
             503: "Not available right now.",
         },
-        query=("factor", "way"),
+        query=("factor", "way", "page"),
     ),
     Page(
         method="POST",
@@ -58,7 +58,7 @@ PROMPT_PAGES: tuple[Page, ...] = (
         summary="Judges what was typed, or sends a code; then back to `return_url`",
         content_type="text/html",
         answers={
-            200: "A new recovery key, before it goes on.",
+            200: "The next step, or new codes, before it goes on.",
             303: "Passed: back to `return_url`, with `code`, `challenge_id` and `state`. Or sent: to the page.",
             403: "Not a form of this session.",
             410: "The session, or its challenge, is over.",
@@ -66,6 +66,9 @@ PROMPT_PAGES: tuple[Page, ...] = (
             429: "Not yet; the page says when.",
             503: "Not available right now.",
         },
-        form=("form_token", "nonce", "action", "way", "factor", "code", "trust_device"),
+        form=(
+            *("form_token", "nonce", "page", "action"),
+            *("way", "factor", "code", "trust_device", "type", "began", "saved"),
+        ),
     ),
 )

@@ -89,6 +89,33 @@ FAULTS: Final[Mapping[str, Mapping[RefusalCode, str]]] = MappingProxyType(
 )
 """By language; every one has all of them."""
 
+RECOVERY_FAULTS: Final[Mapping[str, Mapping[RefusalCode, str]]] = MappingProxyType(
+    {
+        "en": {
+            RefusalCode.RECOVERY_NOT_OFFERED: (
+                "This is not offered for your account. Use another way to sign in, or ask your helpdesk."
+            ),
+            RefusalCode.TOO_MANY_RECOVERIES: "This was asked for too often. Ask your helpdesk.",
+            RefusalCode.TOO_SOON: ("Of the last time it was said: this was not me. Wait {wait}, or ask your helpdesk."),
+            RefusalCode.NO_MAILBOX: "No address of yours is known well enough to send a code to. Ask your helpdesk.",
+        },
+        "de": {
+            RefusalCode.RECOVERY_NOT_OFFERED: (
+                "Das geht für Ihr Konto nicht. Nehmen Sie einen anderen Weg, oder fragen Sie Ihren Helpdesk."
+            ),
+            RefusalCode.TOO_MANY_RECOVERIES: "Das wurde zu oft verlangt. Fragen Sie Ihren Helpdesk.",
+            RefusalCode.TOO_SOON: (
+                "Vom letzten Mal hieß es: Das war ich nicht. Warten Sie {wait}, oder fragen Sie Ihren Helpdesk."
+            ),
+            RefusalCode.NO_MAILBOX: (
+                "Keine Ihrer Adressen ist gut genug bekannt, um einen Code dorthin zu senden. "
+                "Fragen Sie Ihren Helpdesk."
+            ),
+        },
+    }
+)
+"""What is said otherwise where a recovery is asked for."""
+
 _UNITS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
     {
         "en": (("second", "seconds"), ("minute", "minutes"), ("hour", "hours")),
@@ -106,8 +133,16 @@ _TRIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 def fault_text(refusal: Refusal, language: str) -> str | None:
     """What to say of it; None: it is not about what was typed."""
     template = FAULTS[language].get(refusal.code)
-    if template is None:
-        return None
+    return _filled(template, refusal, language) if template is not None else None
+
+
+def recovery_fault_text(refusal: Refusal, language: str) -> str | None:
+    """Why no recovery was begun, or what else went wrong on its page."""
+    template = RECOVERY_FAULTS[language].get(refusal.code)
+    return _filled(template, refusal, language) if template is not None else fault_text(refusal, language)
+
+
+def _filled(template: str, refusal: Refusal, language: str) -> str:
     said = template.format(
         tries=_tries(refusal.attempts_left, language),
         wait=wait_text(refusal.retry_after_seconds or 0, language),

@@ -14,5 +14,5 @@ class PromptKind(enum.StrEnum):
     ADMIN = "admin"
 
 
-SERVED: Final = frozenset({PromptKind.SIGN_IN, PromptKind.ENROL})
+SERVED: Final = frozenset({PromptKind.SIGN_IN, PromptKind.ENROL, PromptKind.RECOVERY})
 """Another kind is refused where a session is asked for: an address that leads nowhere would be found by a person."""

@@ -22,6 +22,8 @@ _IN_EVERY_LANGUAGE = (
     "enrol_choice.html",
     "enrol_proof.html",
     "save_codes.html",
+    "recovery_offer.html",
+    "recovery_waits.html",
 )
 
 

@@ -18,7 +18,7 @@ from services.gateway.prompt.ends import OVER, end_of, ended
 from services.gateway.prompt.faults import NOTHING_TYPED, fault_text, wait_text
 from services.gateway.prompt.messages import Message
 from services.gateway.prompt.rendering import Pages
-from services.gateway.prompt.sessions import Visit, see_other
+from services.gateway.prompt.sessions import HostedPage, Visit, see_other
 from shared.contracts.commands import SendCode, VerifyCode
 from shared.contracts.replies import ChallengeView, OfferedFactor, Refusal, VerifyAnswer
 from shared.contracts.types import ChallengeState, FactorId, FactorType
@@ -27,6 +27,7 @@ from shared.crypto.sealing import seal, typed_place
 from shared.secret import Secret
 
 WAYS = ("code", "backup_code", "recovery_key", "recovery_code")
+RECOVERY = "recovery"  # `page` of the forms and the link that lead there
 LONGEST_TYPED = 100  # characters, as in the API
 _SENT = frozenset({FactorType.EMAIL, FactorType.SMS})
 
@@ -34,19 +35,24 @@ _SENT = frozenset({FactorType.EMAIL, FactorType.SMS})
 class SignInPage:
     """Asks for a code, sends one, leads home."""
 
-    def __init__(self, pages: Pages, questions: Questions, typed: KeyRing) -> None:
-        """``typed``: the ring ``seal.otp_worker``."""
+    def __init__(self, pages: Pages, questions: Questions, typed: KeyRing, recovery: HostedPage) -> None:
+        """``typed``: the ring ``seal.otp_worker``; ``recovery``: for who has none of what is asked for."""
         self._pages = pages
+        self._recovery = recovery
         self._questions = questions
         self._typed = typed
 
     async def show(self, visit: Visit) -> web.Response:
         """The challenge as it stands."""
         query = visit.request.query
+        if query.get("page") == RECOVERY:
+            return await self._recovery.show(visit)
         return await self._stand(visit, way=_way(query.get("way")), factor_id=read_id(query.get("factor")))
 
     async def act(self, visit: Visit, form: Mapping[str, str]) -> web.Response:
         """A code was typed, or one is to be sent."""
+        if form.get("page") == RECOVERY:
+            return await self._recovery.act(visit, form)
         nonce = read_nonce(form.get("nonce"))
         if nonce is None:
             return self._pages.say(Message.FORM_REFUSED, visit.language)

@@ -7,7 +7,14 @@ import pytest
 from services.gateway.problems import KINDS
 from services.gateway.prompt.addresses import form_target, way_back
 from services.gateway.prompt.browser import Browser, new_nonce, read_nonce
-from services.gateway.prompt.faults import FAULTS, NOTHING_TYPED, fault_text, wait_text
+from services.gateway.prompt.faults import (
+    FAULTS,
+    NOTHING_TYPED,
+    RECOVERY_FAULTS,
+    fault_text,
+    recovery_fault_text,
+    wait_text,
+)
 from services.gateway.prompt.languages import LANGUAGES
 from services.gateway.prompt.messages import BACK
 from services.gateway.queries.prompt_sessions import PromptSession
@@ -67,6 +74,8 @@ def test_every_fault_is_said_in_every_language() -> None:
     """A missing one would show a person a form that silently takes nothing."""
     assert set(FAULTS) == set(LANGUAGES) == set(NOTHING_TYPED) == set(BACK)
     assert len({frozenset(faults) for faults in FAULTS.values()}) == 1
+    assert len({frozenset(faults) for faults in RECOVERY_FAULTS.values()}) == 1
+    assert set(RECOVERY_FAULTS) == set(LANGUAGES)
     for language in LANGUAGES:
         for code in FAULTS[language]:
             refusal = Refusal(code=code, attempts_left=2, retry_after_seconds=45, minutes_off=-7)
@@ -74,6 +83,15 @@ def test_every_fault_is_said_in_every_language() -> None:
             assert said
             assert "{" not in said
             assert KINDS[code].status >= 400
+
+
+def test_a_recovery_says_its_own_words_where_it_has_some() -> None:
+    """That a code was sent a moment ago is not why nobody may ask for a recovery today."""
+    soon = Refusal(code=RefusalCode.TOO_SOON, retry_after_seconds=86_400)
+    said = recovery_fault_text(soon, "en")
+    assert said == "Of the last time it was said: this was not me. Wait 24 hours, or ask your helpdesk."
+    closed = Refusal(code=RefusalCode.ACCOUNT_INACTIVE)
+    assert recovery_fault_text(closed, "de") == fault_text(closed, "de")
 
 
 @pytest.mark.parametrize(
