@@ -37,10 +37,14 @@ class News(Hand):
         """Off, and later on again: what it has lies dormant, what was under way is over."""
         self.good("PUT", ANN, {"active": not self.truth.is_active})
         self.settle()
-        self.truth.is_active = not self.truth.is_active
-        if not self.truth.is_active:
-            self.truth.cancel_recovery()
-            self.truth.drop_pending()
+        truth = self.truth
+        truth.is_active = not truth.is_active
+        if not truth.is_active:
+            truth.away_since = truth.now
+            truth.cancel_recovery()
+            truth.drop_pending()
+        elif truth.away_since is not None:
+            truth.asked.is_back(truth.now, truth.away_since)
 
     def password_changes(self) -> None:
         """Trusted browsers end, a recovery waits longer."""

@@ -9,7 +9,7 @@ class Recovering(Hand):
 
     def lose_device(self) -> None:
         """As its owner does, or a thief."""
-        truth = self.truth
+        truth, older_messages = self.truth, len(self.messages())
         status, seen = self.ask("POST", f"{ANN}/recovery", {})
         if (request := truth.recovery) is not None:
             assert (status, seen["id"], seen["state"]) == (201, request.id, request.state)
@@ -20,7 +20,7 @@ class Recovering(Hand):
             assert not truth.is_sso
             assert not truth.has_email_factor, "a recovery by the mailbox that is the factor"
             assert truth.has_mailbox() is not False
-            truth.recoveries.append(Recovery(seen["id"], self.desk.now))
+            truth.recoveries.append(Recovery(seen["id"], self.desk.now, older_messages=older_messages))
         self.settle()
 
     def _refusal_is_due(self, code: str) -> None:
@@ -78,13 +78,15 @@ class Recovering(Hand):
 
     def a_notice_is_disputed(self, which: int) -> None:
         """The button behind its link: trusts end, an open recovery too, and no factor goes."""
-        truth, notices = self.truth, [each for each in self.messages() if "/not-me?" in each["text"]]
+        truth = self.truth
+        notices = [(at, each) for at, each in enumerate(self.messages()) if "/not-me?" in each["text"]]
         if not notices:
             return
-        notice = notices[-1 - which % min(len(notices), 5)]
+        at, notice = notices[-1 - which % min(len(notices), 5)]
         status = self.press(notice, "/not-me")
         assert status in (200, 410), status  # 410: the notice is a month old
         if status == 200 and notice["id"] not in truth.disputed:
             truth.disputed.add(notice["id"])
-            truth.cancel_recovery(is_attack=True)
+            if truth.recovery is not None and truth.recovery.older_messages <= at:
+                truth.cancel_recovery(is_attack=True)
             truth.disturbed()

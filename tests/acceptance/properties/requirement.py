@@ -66,6 +66,7 @@ class Requirement:
     extended_until: dt.datetime | None = None
     exempt_until: dt.datetime | None = None
     alone_since: dt.datetime | None = None  # required for itself, whatever the policy says
+    alone_before: tuple[dt.datetime, dt.datetime] | None = None  # from when until when it was so last
 
     def of_newcomer(self, now: dt.datetime) -> "Requirement":
         """The same policy for an account that is made now."""
@@ -77,6 +78,7 @@ class Requirement:
             extended_until=None,
             exempt_until=None,
             alone_since=None,
+            alone_before=None,
         )
 
     # what holds
@@ -157,8 +159,12 @@ class Requirement:
 
     def set_alone(self, now: dt.datetime, *, is_required: bool) -> None:
         """What is asked of this account only; a promise of the policy holds for a day more."""
-        if is_required != (self.alone_since is not None):
-            self.alone_since = now if is_required else None
+        if is_required and self.alone_since is None:
+            is_resumed = self.alone_before is not None and now < self.alone_before[1] + 30 * DAY
+            self.alone_since = self.alone_before[0] if self.alone_before is not None and is_resumed else now
+        elif not is_required and self.alone_since is not None:
+            self.alone_before = self.alone_since, now
+            self.alone_since = None
         self.changed_at, self.not_locked_before = now, None
 
     def set_role(self, role: str, now: dt.datetime) -> None:
@@ -168,6 +174,12 @@ class Requirement:
         if role != self.role:
             self.not_locked_before = None
         self.role = role
+
+    def is_back(self, now: dt.datetime, away_since: dt.datetime) -> None:
+        """The account is active again: after long its grace period starts anew, else a day's notice is owed."""
+        if away_since + 30 * DAY <= now:
+            self.subject_since = now
+        self.changed_at, self.not_locked_before = now, None
 
     def clear(self, now: dt.datetime) -> None:
         """Only the policy holds, as soon as a day's notice is over."""

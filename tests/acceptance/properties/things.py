@@ -60,7 +60,8 @@ class Proof:
 
     at: dt.datetime
     factor_id: str | None  # by whose code; None: by one that stands in for a factor
-    is_void: bool = False
+    is_void: bool = False  # what stands in for a factor is void
+    is_disputed: bool = False  # somebody else showed it
 
     def is_fresh(self, now: dt.datetime) -> bool | None:
         """Whether it is younger than that."""
@@ -89,6 +90,7 @@ class Recovery:
     ready_at: dt.datetime | None = None  # at the earliest
     ended_at: dt.datetime | None = None
     is_attack: bool = False
+    older_messages: int = 0  # they know nothing of it
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ class Truth:
     asked: Requirement
     is_sso: bool = False
     is_active: bool = True
+    away_since: dt.datetime | None = None
     is_address_verified: bool = True
     is_address_proved: bool = False
     password_changed_at: dt.datetime | None = None
@@ -109,17 +110,13 @@ class Truth:
 
     def is_good(self, proof_id: str) -> bool | None:
         """Whether a proof allows a change; None: its ten minutes are just over."""
-        proof = self.proofs[proof_id]
-        holds = proof.factor_id in self.active if proof.factor_id is not None else not proof.is_void
-        if not self.active or not (holds or proof_id == self.carried):
-            return False
-        return proof.is_fresh(self.now)
+        return self.proofs[proof_id].is_fresh(self.now) if self.active and self.still_proves(proof_id) else False
 
     def still_proves(self, proof_id: str) -> bool:
         """Whether what was begun on it may go on, however long ago that was."""
         proof = self.proofs[proof_id]
         holds = proof.factor_id in self.active if proof.factor_id is not None else not proof.is_void
-        return holds or proof_id == self.carried
+        return (holds or proof_id == self.carried) and not proof.is_disputed
 
     def needs_mailbox(self) -> bool:
         """Whether a first factor needs a mailed code first."""
@@ -191,7 +188,11 @@ class Truth:
         """The owner says that it was somebody else: what that one may have brought about ends, but no factor."""
         self.forget_browsers()
         self.paper.void_recovery_code()
+        self.paper.waiting = None
+        self.drop_pending()
         self.shed_proofs()
+        for proof in self.proofs.values():
+            proof.is_disputed = True
 
     def cancel_recovery(self, state: str = "cancelled", *, is_attack: bool = False) -> None:
         """The open request ends."""
