@@ -91,6 +91,7 @@ class Account:
     password_changed_at: dt.datetime | None
     tenant_name: str
     tenant_colour: str | None
+    identity_providers: tuple[str, ...] = ()
     domain: str | None
     state: AccountState
     tenant_key: str | None = field(repr=False)
@@ -141,6 +142,7 @@ def login_facts(account: Account, *, held_factors: int, is_device_trusted: bool 
         extended_until=requirement.extended_until,
         must_enrol_since=requirement.must_enrol_since,
         notice_from=requirement.notice_from,
+        identity_providers=account.identity_providers,
         held_factors=held_factors,
         was_enrolled=account.state.first_enrolled_at is not None,
         is_device_trusted=is_device_trusted,

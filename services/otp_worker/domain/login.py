@@ -1,13 +1,18 @@
 """May this login pass: the decision from enforcement, factors, trust and what the login is for.
 
+SSO exempts a login, not an account, and only through a provider that the tenant names, where it names any. What such a
+provider has seen counts as a second factor where the policy trusts it, and that matters where SSO alone is not enough:
+at a step-up, which asks for a fresh second factor whoever vouched for the sign-in.
+
 The table is in ``architecture.md`` ("Enforcement"). Where a factor is held the answer is a challenge, whatever the
 policy says; where none is held the enforcement decides.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from services.otp_worker.domain.factor import STEP_UP_LIFETIME
 from shared.contracts.policy import ApiPassword, Policy
 from shared.contracts.requirement import EarlierPolicy
 from shared.contracts.types import Decision, EnforcementState, FirstFactor, FirstFactorMethod, Purpose, Role
@@ -37,6 +42,7 @@ class LoginFacts:
     earlier: Sequence[EarlierPolicy] = ()
     individually_required_since: dt.datetime | None = None
     notice_from: dt.datetime | None = None
+    identity_providers: Collection[str] = ()  # the tenant's; empty: whichever the helpdesk works with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,8 @@ def decide_login(
         case Purpose.API_PASSWORD:
             return _api_password(policy, facts, enforcement)
         case Purpose.STEP_UP:
-            # a step-up asks for a fresh second factor, whoever vouched for the sign-in
+            if _is_fresh_second_factor(policy, facts, first_factor, now):
+                return LoginVerdict(decision=Decision.ALLOW, reason="idp_second_factor")
             if facts.held_factors:
                 return LoginVerdict(decision=Decision.CHALLENGE, reason="step_up")
             return _no_step_up(policy, facts, enforcement)
@@ -116,8 +123,27 @@ def counts_as_second_factor(policy: Policy, first_factor: FirstFactor) -> bool:
     )
 
 
+def is_by_sso(first_factor: FirstFactor, identity_providers: Collection[str]) -> bool:
+    """Whether an identity provider vouches for the login: one of the tenant's, where it names them. Else a login that
+    claims to be SSO is worth no more than a password.
+    """
+    is_known = not identity_providers or first_factor.idp in identity_providers
+    return first_factor.method is FirstFactorMethod.SSO and is_known
+
+
+def _is_fresh_second_factor(policy: Policy, facts: LoginFacts, first_factor: FirstFactor, now: dt.datetime) -> bool:
+    """Whether a provider that the policy trusts asked for a second factor a moment ago. Who does not say when, says
+    nothing of now; an instant ahead is a helpdesk's clock that is, within bounds.
+    """
+    at = first_factor.at
+    if at is None or not is_by_sso(first_factor, facts.identity_providers):
+        return False
+    at = at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at
+    return abs(now - at) < STEP_UP_LIFETIME and counts_as_second_factor(policy, first_factor)
+
+
 def _sign_in(policy: Policy, facts: LoginFacts, enforcement: Enforcement, first_factor: FirstFactor) -> LoginVerdict:
-    if first_factor.method is FirstFactorMethod.SSO:
+    if is_by_sso(first_factor, facts.identity_providers):
         reason = "idp_second_factor" if counts_as_second_factor(policy, first_factor) else "sso"
         return LoginVerdict(decision=Decision.ALLOW, reason=reason)
     if facts.held_factors:

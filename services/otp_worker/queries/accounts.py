@@ -173,6 +173,7 @@ def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Ac
         password_changed_at=row["password_changed_at"],
         tenant_name=row["tenant_name"] or "Deskfactor",
         tenant_colour=settings.get("colour"),
+        identity_providers=tuple(settings.get("identity_providers") or ()),
         domain=_domain(settings),
         state=_state(row) if row["factor_epoch"] is not None else AccountState(),
         tenant_key=row["tenant_key"],

@@ -140,6 +140,29 @@ async def test_row_27_a_login_by_sso_is_exempt_and_a_password_login_of_the_same_
         assert await decision(helpdesk, ben.account_id) == "challenge"
 
 
+async def test_row_27_a_listed_providers_second_factor_counts_and_one_that_is_not_named_vouches_for_nobody(
+    stack: Stack,
+) -> None:
+    """Who signs in through SSO can step up only there; and the word "sso" alone opens nothing where the tenant says
+    through whom its people come.
+    """
+    async with open_world(stack) as world:
+        helpdesk, idp = world.helpdesk, "https://idp.example"
+        await require(helpdesk, grace_days=None, trusted_idps=[idp])
+        await put(helpdesk, "ann", sso=True)
+        shown = {"method": "sso", "idp": idp, "amr": ["pwd", "mfa"], "at": helpdesk.now.isoformat()}
+        step_up = await helpdesk.login("ann", first_factor=shown, purpose="step_up")
+        assert (step_up["decision"], step_up["reason"]) == ("allow", "idp_second_factor")
+        await helpdesk.move_clock(10 * MINUTE)
+        assert await decision(helpdesk, "ann", first_factor=shown, purpose="step_up") == "deny"
+        assert await decision(helpdesk, "ann", first_factor=shown) == "allow"
+
+        await helpdesk.call("PUT", "/v1/tenant", {"name": "Acme Helpdesk", "identity_providers": [idp]})
+        assert await decision(helpdesk, "ann", first_factor=shown) == "allow"
+        for other in ("https://other.example", None):
+            assert await decision(helpdesk, "ann", first_factor={**shown, "idp": other}) == "enrol"
+
+
 async def test_row_28_a_password_alone_does_not_open_the_helpdesks_api_where_2fa_is_required(stack: Stack) -> None:
     """A script cannot be asked for a code: with a requirement or a factor it needs a token of the helpdesk instead."""
     async with open_world(stack) as world:

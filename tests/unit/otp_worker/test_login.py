@@ -51,6 +51,9 @@ MERCIFUL = AGENTS.model_copy(update={"enrol_when_locked_out": True})
 PASSWORD = FirstFactor(method=FirstFactorMethod.PASSWORD)
 LINK = FirstFactor(method=FirstFactorMethod.LINK)
 SSO = FirstFactor(method=FirstFactorMethod.SSO, idp="okta")
+BY_MFA = FirstFactor(method=FirstFactorMethod.SSO, idp="okta", amr=("pwd", "mfa"), at=NOW)
+SECOND = dt.timedelta(seconds=1)
+TEN_MINUTES = dt.timedelta(minutes=10)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +132,54 @@ def test_a_password_at_the_api_is_decided(policy: Policy, facts: LoginFacts, dec
     ],
 )
 def test_a_step_up_asks_for_the_factor_itself(facts: LoginFacts, first_factor: FirstFactor, decision: Decision) -> None:
-    """Neither a trusted device nor an identity provider stands in for it."""
+    """Neither a trusted device nor an identity provider stands in for it, unless the tenant trusts that one."""
     verdict = decide_login(FREE, facts, purpose=Purpose.STEP_UP, first_factor=first_factor, now=NOW)
     assert verdict.decision is decision
+
+
+@pytest.mark.parametrize(
+    ("first_factor", "decision"),
+    [
+        (BY_MFA, Decision.ALLOW),
+        (BY_MFA.model_copy(update={"at": NOW.replace(tzinfo=None)}), Decision.ALLOW),  # news without an offset
+        (BY_MFA.model_copy(update={"at": NOW - TEN_MINUTES + SECOND}), Decision.ALLOW),
+        (BY_MFA.model_copy(update={"at": NOW - TEN_MINUTES}), Decision.CHALLENGE),
+        (BY_MFA.model_copy(update={"at": NOW + TEN_MINUTES}), Decision.CHALLENGE),
+        (BY_MFA.model_copy(update={"at": None}), Decision.CHALLENGE),
+        (BY_MFA.model_copy(update={"amr": ("pwd",)}), Decision.CHALLENGE),
+        (BY_MFA.model_copy(update={"idp": "other"}), Decision.CHALLENGE),
+        (BY_MFA.model_copy(update={"method": FirstFactorMethod.PASSWORD}), Decision.CHALLENGE),
+    ],
+)
+def test_a_step_up_is_passed_at_a_trusted_provider_that_has_just_asked_for_a_second_factor(
+    first_factor: FirstFactor, decision: Decision
+) -> None:
+    """Who signs in through SSO has no factor here to step up with; what was shown an hour ago is no step-up."""
+    policy = Policy(trusted_idps=("okta",))
+    verdict = decide_login(policy, ENROLLED, purpose=Purpose.STEP_UP, first_factor=first_factor, now=NOW)
+    assert verdict.decision is decision
+    elsewhere = dataclasses.replace(ENROLLED, identity_providers=("entra",))
+    again = decide_login(policy, elsewhere, purpose=Purpose.STEP_UP, first_factor=first_factor, now=NOW)
+    assert again.decision is Decision.CHALLENGE
+
+
+@pytest.mark.parametrize(
+    ("named", "idp", "decision"),
+    [
+        ((), None, Decision.ALLOW),
+        ((), "okta", Decision.ALLOW),
+        (("okta", "entra"), "okta", Decision.ALLOW),
+        (("okta",), "other", Decision.CHALLENGE),
+        (("okta",), None, Decision.CHALLENGE),
+    ],
+)
+def test_sso_exempts_only_through_a_provider_that_the_tenant_names(
+    named: tuple[str, ...], idp: str | None, decision: Decision
+) -> None:
+    """Where the tenant says whom it believes, the word "sso" alone is no way around the second factor."""
+    facts = dataclasses.replace(ENROLLED, identity_providers=named)
+    by_sso = FirstFactor(method=FirstFactorMethod.SSO, idp=idp)
+    assert decide_login(FREE, facts, purpose=Purpose.SIGN_IN, first_factor=by_sso, now=NOW).decision is decision
 
 
 @pytest.mark.parametrize(
