@@ -39,4 +39,4 @@ async def _all_wait(conn: "asyncpg.Connection[asyncpg.Record]", number: int) -> 
     async def waiting() -> int:
         return int(await conn.fetchval(_WAITING))
 
-    await eventually(waiting, lambda count: count == number)
+    await eventually(waiting, lambda count: count >= number)  # more: who waited too long asked again
