@@ -161,6 +161,18 @@ class EnforcementChanged(Notice):
     exempt_until: AwareDatetime | None = None
 
 
+class LockedOut(Notice):
+    """The deadline has passed. `may_enrol`: a mailed code opens the enrolment, without an admin."""
+
+    may_enrol: bool = False
+
+
+class Unlocked(Notice):
+    """An admin let the account in, `until` then."""
+
+    until: AwareDatetime | None = None
+
+
 class RecoveryCodeIssued(Notice):
     """An admin made a code that lets the account in once, until `expires_at`."""
 
@@ -224,8 +236,8 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.ENFORCEMENT_STARTED: EnforcementStarted,
         Notification.ENFORCEMENT_REMINDER: EnforcementReminder,
         Notification.ENFORCEMENT_CHANGED: EnforcementChanged,
-        Notification.LOCKED_OUT: Notice,
-        Notification.UNLOCKED: Notice,
+        Notification.LOCKED_OUT: LockedOut,
+        Notification.UNLOCKED: Unlocked,
         Notification.ACCOUNT_RESET: Notice,
         Notification.RECOVERY_CODE_ISSUED: RecoveryCodeIssued,
         Notification.RECOVERY_CODE_USED: Notice,

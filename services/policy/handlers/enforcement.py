@@ -57,7 +57,8 @@ async def _announce_lock(case: Case, standing: Standing, deadline: dt.datetime) 
     if not await record_lock(case.conn, case.tenant_id, case.account_id, deadline, case.now):
         return
     case.say(events.EnforcementLockedOut(deadline=deadline), events.SessionsShouldEnd(reason="enforcement_locked_out"))
-    await tell(case, standing.account, Notification.LOCKED_OUT, {"happened_at": case.now})
+    params = {"happened_at": case.now, "may_enrol": standing.policy.enrol_when_locked_out}
+    await tell(case, standing.account, Notification.LOCKED_OUT, params)
 
 
 async def unlock(message: Envelope[Unlock], uow: UnitOfWork, deps: Deps) -> Outcome:
@@ -84,4 +85,4 @@ async def _announce_unlock(case: Case, until: dt.datetime, asked: Unlock) -> Non
     approver = asked.acting.approver if asked.acting is not None else None
     case.say(events.EnforcementUnlocked(until=until, reason=asked.reason, approver=approver))
     await arm_timers(case.conn, case.cause, enforcement_timers(after, after.enforcement_at(case.now), case.now))
-    await tell(case, after.account, Notification.UNLOCKED, {"happened_at": case.now})
+    await tell(case, after.account, Notification.UNLOCKED, {"happened_at": case.now, "until": until})

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from services.notifier.adapters.formats import brief, ink, moment, span, zone
 from services.notifier.adapters.renderer import TEMPLATES, Renderer
-from shared.contracts.notifications import Code, EnforcementStarted, Notice, Notification
+from shared.contracts.notifications import Code, EnforcementStarted, Notice, Notification, Unlocked
 from shared.contracts.types import Purpose
 
 AT = dt.datetime(2026, 3, 4, 16, 6, 9, tzinfo=dt.UTC)
@@ -27,7 +27,7 @@ def renderer() -> Renderer:
 @pytest.mark.parametrize("language", ["en", "en-GB", "fr", "xx", "", "../de", "zh-Hant-TW"])
 def test_a_language_without_words_is_english(renderer: Renderer, language: str) -> None:
     """A notice in the wrong language still warns; a notice that failed warns nobody."""
-    mail = renderer.render_email(Notification.UNLOCKED, language, Notice(tenant_name="Desk"))
+    mail = renderer.render_email(Notification.UNLOCKED, language, Unlocked(tenant_name="Desk"))
 
     assert mail.subject == "You can sign in to Desk again"
 
@@ -35,7 +35,7 @@ def test_a_language_without_words_is_english(renderer: Renderer, language: str) 
 @pytest.mark.parametrize("language", ["de", "de-AT", "de_CH", "DE"])
 def test_a_region_takes_its_languages_words(renderer: Renderer, language: str) -> None:
     """Accounts carry the locale of a browser, with a region."""
-    mail = renderer.render_email(Notification.UNLOCKED, language, Notice(tenant_name="Desk"))
+    mail = renderer.render_email(Notification.UNLOCKED, language, Unlocked(tenant_name="Desk"))
 
     assert mail.subject == "Sie können sich wieder bei Desk anmelden"
 
@@ -88,7 +88,7 @@ def test_a_duration_is_said_as_a_person_would(duration: dt.timedelta, english: s
 def test_names_are_escaped_in_html_and_only_there(renderer: Renderer) -> None:
     """A tenant's name is the tenant's input: in HTML it could be a link, in text it is what it is."""
     name = "<a href=//evil.example>Desk</a> & Co"
-    mail = renderer.render_email(Notification.UNLOCKED, "en", Notice(tenant_name=name))
+    mail = renderer.render_email(Notification.UNLOCKED, "en", Unlocked(tenant_name=name))
 
     assert name in mail.text
     assert name in mail.subject
@@ -119,7 +119,7 @@ def test_parameters_that_could_break_a_mail_are_refused(fields: dict[str, object
 def test_another_notifications_parameters_are_a_bug(renderer: Renderer) -> None:
     """Half of a text is worse than a loud failure in a test."""
     with pytest.raises(TypeError, match="recovery_waiting"):
-        renderer.render_email(Notification.RECOVERY_WAITING, "en", Notice(tenant_name="Desk"))
+        renderer.render_email(Notification.RECOVERY_WAITING, "en", Unlocked(tenant_name="Desk"))
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_another_notifications_parameters_are_a_bug(renderer: Renderer) -> None:
 def test_text_can_be_read_on_the_tenants_colour(renderer: Renderer, colour: str, expected: str) -> None:
     """White on yellow cannot be read, and the tenant chooses the yellow."""
     assert ink(colour) == expected
-    mail = renderer.render_email(Notification.UNLOCKED, "en", Notice(tenant_name="Desk", tenant_colour=colour))
+    mail = renderer.render_email(Notification.UNLOCKED, "en", Unlocked(tenant_name="Desk", tenant_colour=colour))
     assert f"background-color: {colour};color: {expected}" in mail.html
 
 
 def test_styles_are_in_the_elements(renderer: Renderer) -> None:
     """Many mail programs drop style sheets; what is left must still look like a mail."""
-    mail = renderer.render_email(Notification.UNLOCKED, "en", Notice(tenant_name="Desk"))
+    mail = renderer.render_email(Notification.UNLOCKED, "en", Unlocked(tenant_name="Desk"))
 
     assert mail.html.startswith("<!DOCTYPE html>")
     assert '<p style="margin: 0 0 1em;">' in mail.html

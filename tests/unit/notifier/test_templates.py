@@ -51,6 +51,8 @@ OPTIONAL: Mapping[str, object] = {
     "has_key": True,
     "deadline": AT,
     "exempt_until": AT,
+    "may_enrol": True,
+    "until": AT,
     "admin": "admin-4711.support~east",
 }
 
@@ -115,6 +117,20 @@ def test_every_text_renders(renderer: Renderer, notification: Notification, lang
     not_me = str(OPTIONAL["not_me_url"])
     assert (not_me in mail.text) is with_optional
     assert (not_me.replace("&", "&amp;") in mail.html) is with_optional
+
+
+@pytest.mark.parametrize("happened_at", [None, AT])
+@in_every_language
+@every_text
+def test_what_happened_when_is_a_paragraph_of_its_own(
+    renderer: Renderer, notification: Notification, language: str, happened_at: dt.datetime | None
+) -> None:
+    """Run into the sentence before it, the time of a theft is overlooked."""
+    given = params(notification, with_optional=False).model_copy(update={"happened_at": happened_at})
+    said = renderer.render_email(notification, language, given).text
+    marks = [mark for mark in ("\nWhen: ", "\nZeitpunkt: ") if mark in said]
+    assert bool(marks) is (happened_at is not None)
+    assert all(f"\n{mark}" in said for mark in marks)
 
 
 @in_every_language
