@@ -14,11 +14,13 @@ from shared.contracts import events
 from shared.contracts.commands import ProveMailbox, StartEnrolment
 from shared.contracts.envelope import Envelope, Event, Message, N, begin
 from shared.contracts.notifications import Notification
+from shared.contracts.replies import RefusalCode
 from shared.contracts.types import (
     SYSTEM,
     ChallengeId,
     Contact,
     Context,
+    Decision,
     DeviceId,
     FactorId,
     FactorType,
@@ -66,6 +68,17 @@ def login_decided(
         ),
     )
     return dataclasses.replace(said, causation_id=cause.causation_id or cause.id)
+
+
+def login_of_nobody(cause: Cause, *, purpose: Purpose, context: Context) -> Envelope[events.LoginDecided]:
+    """The answer to a login that came as an event, for an account that nobody has put here. Under no account: there is
+    none whose entries it could be among.
+    """
+    denied = events.LoginDecided(
+        purpose=purpose, decision=Decision.DENY, reason=RefusalCode.ACCOUNT_NOT_FOUND.value, ip=context.ip
+    )
+    said = cause.follow(denied, source=SOURCE, at=cause.time)
+    return dataclasses.replace(said, account_id=None, causation_id=cause.causation_id or cause.id)
 
 
 def challenge_issued(cause: Cause, account: Account, challenge: Challenge) -> Envelope[events.ChallengeIssued]:

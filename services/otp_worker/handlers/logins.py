@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.otp_worker.announcements import challenge_issued, login_decided
+from services.otp_worker.announcements import challenge_issued, login_decided, login_of_nobody
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account, login_facts
 from services.otp_worker.domain.challenge import LIFETIME, Challenge, Issue, Reuse, TooMany, open_one
@@ -35,10 +35,17 @@ async def start_logins(logins: Sequence[Login], uow: UnitOfWork, deps: Deps) -> 
             results.append(Deferred())
             continue
         situation = known[key]
-        outcomes[key] = _decide(login, situation, changes, deps) if situation else refuse(RefusalCode.ACCOUNT_NOT_FOUND)
+        outcomes[key] = _decide(login, situation, changes, deps) if situation else _nobody(login, changes)
         results.append(outcomes[key])
     await changes.store(uow)
     return results
+
+
+def _nobody(login: Login, changes: Changes) -> Outcome:
+    """An account that was never put. Who sent its login as an event hears nothing but events."""
+    if login.data.request is None:
+        changes.say([login_of_nobody(login, purpose=login.data.purpose, context=login.data.context)])
+    return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
 
 
 def _decide(login: Login, situation: Situation, changes: Changes, deps: Deps) -> Outcome:

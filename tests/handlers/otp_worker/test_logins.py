@@ -29,6 +29,16 @@ async def test_an_unknown_account_is_no_allowance(verifier: Verifier) -> None:
     assert answered.code == "account_not_found"
 
 
+async def test_a_login_of_nobody_that_came_as_an_event_is_answered(verifier: Verifier) -> None:
+    """Who published it hears of it by events alone, and would wait for ever."""
+    started = commands.StartLogin(first_factor=FirstFactor(method=FirstFactorMethod.PASSWORD), context=FIREFOX)
+    await verifier.hear(started, "nobody")
+    [decided] = await verifier.said(events.LoginDecided)
+    assert (decided.data.decision, decided.data.reason) == (Decision.DENY, "account_not_found")
+    assert decided.account_id is None
+    assert decided.causation_id is not None
+
+
 async def test_an_inactive_account_is_denied(verifier: Verifier) -> None:
     """A right password of a closed account opens nothing."""
     await verifier.account(is_active=False)
