@@ -19,7 +19,7 @@ dev: .venv/run.ok ## everything in one process, on a database that is kept, to b
 	@.venv/bin/python -m services.cli dev $(ARGS)
 
 test: .venv/test.ok .run/debs.ok ## all tests but the faults, in two halves, each on a PostgreSQL and a RabbitMQ of its own (ARGS="-k word")
-	@.venv/bin/python -m pytest -m "not faults and not lives" -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@.venv/bin/python -m pytest -m "not faults and not lives" -n 2 --no-loadscope-reorder $(ARGS)
 
 check: .venv/test.ok ## style, types, the direction of imports, the tests of architecture
 	@.venv/bin/python -m ruff check

@@ -3,11 +3,14 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from services.cli.embedded.postgres import NoPostgres, Postgres, StateInUse
 from shared.crypto.keyring import create_rings
@@ -20,6 +23,7 @@ _ROOT = Path(__file__).parents[1]
 _LONGEST_FIRST = ("acceptance", "conformance", "integration", "handlers")
 """Folders in the order in which their tests are handed out: what comes last should be short, so that both halves of a
 run end together."""
+_BUS = re.compile(r"\[(postgres|rabbitmq)\b")  # of the fixture `stack`
 _RABBITMQ = "DESKFACTOR_TEST_RABBITMQ"  # a folder that tools/debs.sh unpacked another RabbitMQ into
 _POSTGRES_SETTINGS = {
     "shared_buffers": "64MB",
@@ -29,21 +33,25 @@ _POSTGRES_SETTINGS = {
 }
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Divide a run in halves (`make test`): what is started for a bus, or for a file, is started in one of them."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
-    yield
+    return _Halves(config, log)
+
+
+class _Halves(LoadScopeScheduling):
+    """Hands out all tests of a bus or of a file at once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, name = nodeid.partition("::")
+        bus = _BUS.search(name) if file.startswith("tests/acceptance/") else None
+        return bus[1] if bus else file
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a half the longest comes first."""
     if hasattr(config, "workerinput"):
         items.sort(key=_turn_of)
-
-
-def _group_of(item: pytest.Item) -> str:
-    """What is run in one process, one after the other."""
-    callspec = getattr(item, "callspec", None)
-    bus = callspec.params.get("stack") if callspec is not None else None
-    return f"stack-{bus}" if bus else item.path.relative_to(_ROOT).as_posix()
 
 
 def _turn_of(item: pytest.Item) -> tuple[bool, int]:
