@@ -91,7 +91,9 @@ async def test_mailed_codes_in_german(stack: Stack) -> None:
         page = await browser.send(_starting(choice, "email"))
         assert "Wir haben einen Code gesendet an" in page.text
         early = await browser.send(page.form("resend"))
-        assert (early.status, early.fault) == (429, "Gerade wurde ein Code gesendet. Der nächste geht in 30 Sekunden.")
+        assert early.status == 429
+        assert early.fault is not None
+        assert re.fullmatch(r"Gerade wurde ein Code gesendet\. Der nächste geht in [123]\d Sekunden\.", early.fault)
         await owner.helpdesk.move_clock(STEP)
         page = await browser.send(early.form("resend"))
         assert page.fault is None

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import aiohttp
 from yarl import URL
 
+from tests.support.eventually import eventually
+
 _FORM = re.compile(r"<form [^>]*action=\"([^\"]*)\"[^>]*>(.*?)</form>", re.DOTALL)
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 _FAULT = re.compile(r'role="alert"[^>]*>([^<]*)<')
@@ -94,6 +96,10 @@ class PromptBrowser:
         return await self._go("POST", action, {**hidden, **typed}, site)
 
     async def _go(self, method: str, url: str, form: Form | None = None, site: str | None = None) -> Shown:
+        """A person presses once more where a busy machine said "later"."""
+        return await eventually(lambda: self._once(method, url, form, site), lambda shown: shown.status != 503)
+
+    async def _once(self, method: str, url: str, form: Form | None, site: str | None) -> Shown:
         headers = {"Sec-Fetch-Site": site} if site is not None else {}
         while True:
             async with self._session.request(
