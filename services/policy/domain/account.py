@@ -105,6 +105,11 @@ def told(before: Account | None, version: int | None, facts: Collection[str]) ->
     return known | {fact: max(version, known.get(fact, version)) for fact in facts}
 
 
+def latest(*instants: dt.datetime | None) -> dt.datetime | None:
+    """The last of those that there were."""
+    return max((instant for instant in instants if instant is not None), default=None)
+
+
 def newest(*versions: int | None) -> int | None:
     """The highest that was told."""
     return max((version for version in versions if version is not None), default=None)

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass, field
 
+from services.policy.domain.account import latest
 from services.policy.domain.report import Granted
 from services.policy.domain.requirement import StoredPolicy
 from shared.contracts.replies import PolicyPreview, PreviewDay, PreviewedAccount, PreviewTotals
@@ -28,6 +29,7 @@ class Previewed:
     is_sso: bool
     is_reachable: bool  # a notice could get there by mail or SMS
     subject_since: dt.datetime
+    returned_at: dt.datetime | None = None  # active again: a day's notice is owed
     held_factors: int = 0
     was_satisfied: bool = False
     granted: Granted | None = None  # nothing is the rule
@@ -44,7 +46,8 @@ class Outlooks:
     def of(self, account: Previewed) -> Outlook:
         """From now on, each change that time alone brings."""
         covered = self._stored.requirements.get(account.role)
-        is_alike = account.granted is None and covered is not None and account.subject_since <= covered.since
+        is_ordinary = account.granted is None and account.returned_at is None
+        is_alike = is_ordinary and covered is not None and account.subject_since <= covered.since
         if not is_alike:
             return self._worked_out(account)
         key = (account.role, account.is_active, account.is_sso, account.held_factors > 0, account.was_satisfied)
@@ -71,6 +74,7 @@ class Outlooks:
             exempt_until=granted.exempt_until,
             extended_until=granted.extended_until,
             must_enrol_since=granted.must_enrol_since,
+            notice_from=latest(account.returned_at, granted.resumed_at),
         )
         return outlook(stored.policy, facts, self._now)
 

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.policy.domain.account import Account
+from services.policy.domain.account import Account, latest
 from services.policy.domain.requirement import StoredPolicy
 from services.policy.domain.timer import Timer
 from shared.contracts.commands import ExpireReport
@@ -83,6 +83,7 @@ class Known:
     is_active: bool
     is_sso: bool
     subject_since: dt.datetime
+    returned_at: dt.datetime | None = None  # active again: a day's notice is owed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ class Granted:
 
     is_required: bool = False
     required_since: dt.datetime | None = None
+    resumed_at: dt.datetime | None = None  # required again: a day's notice is owed
     exempt_until: dt.datetime | None = None
     extended_until: dt.datetime | None = None
     must_enrol_since: dt.datetime | None = None
@@ -200,6 +202,7 @@ def _facts(known: Known, granted: Granted, usage: Usage, stored: StoredPolicy) -
         exempt_until=granted.exempt_until,
         extended_until=granted.extended_until,
         must_enrol_since=granted.must_enrol_since,
+        notice_from=latest(known.returned_at, granted.resumed_at),
     )
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass, replace
 
-from services.policy.domain.account import Account
+from services.policy.domain.account import Account, latest
 from services.policy.domain.requirement import StoredPolicy
 from shared.contracts.policy import Policy
 from shared.contracts.requirement import Covered, EarlierPolicy
@@ -57,9 +57,7 @@ class Standing:
             exempt_until=self.exempt_until,
             extended_until=self.extended_until,
             must_enrol_since=self.must_enrol_since,
-            notice_from=max(
-                (each for each in (account.returned_at, self.individually_resumed_at) if each is not None), default=None
-            ),
+            notice_from=latest(account.returned_at, self.individually_resumed_at),
         )
 
     def under(self, stored: StoredPolicy) -> "Standing":

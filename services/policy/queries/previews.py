@@ -13,7 +13,8 @@ async def previewed_after(conn: Connection, tenant_id: UUID, after: str, *, limi
     """The next accounts, in the order of their ids."""
     rows = await conn.fetch(
         """
-        SELECT account_id, role, is_active, is_sso, greatest(created_at, left_sso_at, role_changed_at) AS subject_since,
+        SELECT account_id, role, is_active, is_sso, returned_at,
+               greatest(created_at, left_sso_at, role_changed_at, restarted_at) AS subject_since,
                phone_sealed IS NOT NULL
                  OR (email_sealed IS NOT NULL AND (email_verified OR email_proved_at IS NOT NULL)) AS is_reachable
           FROM policy.accounts
@@ -36,10 +37,10 @@ async def _granted_between(conn: Connection, tenant_id: UUID, after: str, last: 
     """What was asked of or granted to single accounts: nothing is the rule."""
     rows = await conn.fetch(
         """
-        SELECT account_id, is_required, required_since, exempt_until, extended_until, must_enrol_since
+        SELECT account_id, is_required, required_since, resumed_at, exempt_until, extended_until, must_enrol_since
           FROM policy.enforcements
          WHERE tenant_id = $1 AND account_id > $2 AND account_id <= $3
-           AND (is_required OR coalesce(exempt_until, extended_until, must_enrol_since) IS NOT NULL)
+           AND (is_required OR coalesce(exempt_until, extended_until, must_enrol_since, resumed_at) IS NOT NULL)
         """,
         tenant_id,
         after,
@@ -49,6 +50,7 @@ async def _granted_between(conn: Connection, tenant_id: UUID, after: str, last: 
         row["account_id"]: Granted(
             is_required=row["is_required"],
             required_since=row["required_since"],
+            resumed_at=row["resumed_at"],
             exempt_until=row["exempt_until"],
             extended_until=row["extended_until"],
             must_enrol_since=row["must_enrol_since"],
@@ -82,6 +84,7 @@ def _previewed(row: Record, granted: Mapping[str, Granted], factors: Mapping[str
         is_sso=row["is_sso"],
         is_reachable=row["is_reachable"],
         subject_since=row["subject_since"],
+        returned_at=row["returned_at"],
         held_factors=held_factors,
         was_satisfied=was_satisfied,
         granted=granted.get(account_id),

@@ -16,7 +16,8 @@ async def accounts_after(conn: Connection, tenant_id: UUID, after: str, *, limit
     """The next accounts, of whatever role: a page costs the same however rare the role is that somebody asks for."""
     rows = await conn.fetch(
         """
-        SELECT account_id, role, is_active, is_sso, greatest(created_at, left_sso_at, role_changed_at) AS subject_since
+        SELECT account_id, role, is_active, is_sso, returned_at,
+               greatest(created_at, left_sso_at, role_changed_at, restarted_at) AS subject_since
           FROM policy.accounts
          WHERE tenant_id = $1 AND account_id > $2
          ORDER BY account_id LIMIT $3
@@ -32,6 +33,7 @@ async def accounts_after(conn: Connection, tenant_id: UUID, after: str, *, limit
             is_active=row["is_active"],
             is_sso=row["is_sso"],
             subject_since=row["subject_since"],
+            returned_at=row["returned_at"],
         )
         for row in rows
     ]
@@ -41,10 +43,10 @@ async def read_granted(conn: Connection, tenant_id: UUID, account_ids: Sequence[
     """What was asked of or granted to these accounts alone, by account; nothing is the rule."""
     rows = await conn.fetch(
         """
-        SELECT account_id, is_required, required_since, exempt_until, extended_until, must_enrol_since
+        SELECT account_id, is_required, required_since, resumed_at, exempt_until, extended_until, must_enrol_since
           FROM policy.enforcements
          WHERE tenant_id = $1 AND account_id = ANY ($2::text[])
-           AND (is_required OR coalesce(exempt_until, extended_until, must_enrol_since) IS NOT NULL)
+           AND (is_required OR coalesce(exempt_until, extended_until, must_enrol_since, resumed_at) IS NOT NULL)
         """,
         tenant_id,
         list(account_ids),
@@ -53,6 +55,7 @@ async def read_granted(conn: Connection, tenant_id: UUID, account_ids: Sequence[
         row["account_id"]: Granted(
             is_required=row["is_required"],
             required_since=row["required_since"],
+            resumed_at=row["resumed_at"],
             exempt_until=row["exempt_until"],
             extended_until=row["extended_until"],
             must_enrol_since=row["must_enrol_since"],

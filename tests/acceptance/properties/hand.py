@@ -63,6 +63,9 @@ class Hand:
     def check_status(self) -> None:
         """policy, which tells people, must see what otp_worker decides by."""
         seen, truth = self.good("GET", ANN), self.truth
+        are_unused = truth.are_unused()
+        if are_unused or (are_unused is None and not seen["factors"]):
+            truth.fall_into_disuse()
         assert {each["id"] for each in seen["factors"] if each["state"] == "active"} == set(truth.active)
         is_throttled, is_closed = seen["throttled_until"] is not None, truth.is_closed()
         assert is_closed in (None, is_throttled), ("throttled", is_throttled, truth.guesses)
@@ -131,6 +134,7 @@ class Hand:
             truth.guesses.failed(lane, truth.now)
         if said == "right" and purpose in ("sign_in", "step_up"):
             truth.guesses.succeeded()
+            truth.last_success_at = truth.now
             by = typed.get("factor_id") if lane == CODE else None
             truth.proofs[challenge["id"]] = Proof(truth.now, str(by) if by is not None else None)
             truth.cancel_recovery()

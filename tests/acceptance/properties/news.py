@@ -28,6 +28,7 @@ class News(Hand):
         self.settle()
         self.truth.is_sso = not self.truth.is_sso
         if self.truth.is_sso:
+            self.truth.sso_since = self.truth.now
             self.truth.cancel_recovery()
             self.truth.drop_pending()
         else:

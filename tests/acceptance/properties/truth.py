@@ -18,6 +18,8 @@ class Truth:
     is_sso: bool = False
     is_active: bool = True
     away_since: dt.datetime | None = None
+    sso_since: dt.datetime | None = None
+    last_success_at: dt.datetime | None = None  # with something of ours
     is_address_verified: bool = True
     is_address_proved: bool = False
     password_changed_at: dt.datetime | None = None
@@ -139,6 +141,13 @@ class Truth:
             instants.append(self.address_changed_at + 7 * DAY)
         return max(instants)
 
+    def are_unused(self) -> bool | None:
+        """Whether its factors are over, because it signs in through SSO and used none for 90 days; None: just now."""
+        if not self.is_sso or self.sso_since is None or not self.active:
+            return False
+        is_young = is_before(self.now, max(self.sso_since, self.last_success_at or self.sso_since) + 90 * DAY)
+        return None if is_young is None else not is_young
+
     # what happens
 
     def confirmed(self, factor_id: str, step: int | None) -> None:
@@ -149,6 +158,7 @@ class Truth:
             factor.last_step = step
             self.accepted.append((factor_id, step))
         self.was_enrolled = True
+        self.last_success_at = self.now
         self.epoch += 1
         self.guesses.succeeded()
         self.cancel_recovery()
@@ -211,6 +221,12 @@ class Truth:
         """An admin took everything down."""
         self.cancel_recovery()
         self._taken_down()
+
+    def fall_into_disuse(self) -> None:
+        """Nobody has looked for these factors for long."""
+        extended_until = self.asked.extended_until
+        self._taken_down()
+        self.asked.extended_until = extended_until
 
     def _taken_down(self) -> None:
         if self.active:

@@ -58,6 +58,24 @@ async def test_what_is_previewed_comes_true(service: Service) -> None:
     assert [each for each, state in states.items() if state is EnforcementState.LOCKED_OUT] == ["ann", "boss"]
 
 
+async def test_who_is_back_is_previewed_with_the_time_that_they_have(service: Service) -> None:
+    """To be away stops no grace period, but nobody who comes back is locked out on the spot: nor in the preview."""
+    await service.put("ann")
+    await service.put("ben")
+    await service.require()
+    await service.move(3 * DAY)
+    for account_id in ("ann", "ben"):
+        await service.change(account_id, active=False)
+    await service.move(7 * DAY)
+    await service.change("ben", active=True)
+    seen = await preview(service, EVERYBODY)
+    assert (seen.totals.grace, seen.totals.not_required, seen.totals.locked_out) == (1, 1, 0)
+    await service.move(30 * DAY)
+    await service.change("ann", active=True)
+    seen = await preview(service, EVERYBODY)
+    assert (seen.totals.grace, seen.totals.locked_out, seen.totals.locked_out_already) == (1, 1, 1)
+
+
 async def test_every_page_is_counted_once(service: Service) -> None:
     """An account at the edge of a page is neither left out nor counted twice."""
     count = PAGE + 1

@@ -141,6 +141,29 @@ async def test_the_list_agrees_with_the_accounts_own_pages(service: Service, fil
         assert row["role"] == account["role"]
 
 
+async def test_the_list_knows_who_is_back(service: Service, files: KeyRing) -> None:
+    """Who was away has a day, or a new start: to be listed as locked out sends an admin after them for nothing."""
+    await service.require()
+    for account_id in ("ann", "ben", "eve"):
+        await service.put(account_id)
+    await service.ask(commands.ChangeEnforcement(given=("required",), required=True, reason="payroll"), "eve")
+    await service.move(3 * DAY)
+    for account_id in ("ann", "ben"):
+        await service.change(account_id, active=False)
+    await service.move(7 * DAY)
+    await service.change("ben", active=True)
+    report = await start(service)
+    await service.run()
+    listed = {row["account_id"]: row["enforcement"] for row in await rows(service, report, files)}
+    assert listed == {"ann": "not_required", "ben": "grace", "eve": "locked_out"}
+    await service.move(30 * DAY)
+    await service.change("ann", active=True)
+    report = await start(service)
+    await service.run()
+    listed = {row["account_id"]: row["enforcement"] for row in await rows(service, report, files)}
+    assert listed == {"ann": "grace", "ben": "locked_out", "eve": "locked_out"}
+
+
 async def test_role_and_state_are_filters(service: Service, files: KeyRing) -> None:
     """The list of admins without a factor is the one that is asked for first."""
     await service.require()
