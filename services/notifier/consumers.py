@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from services.notifier.deps import Deps
 from services.notifier.handlers import (
+    acting,
     deliveries,
     disputes,
     erasure,
@@ -34,11 +35,21 @@ TABLE = HandlerTable[Deps](
         on_list(NOTIFIER_WEBHOOKS, cast("type[Event]", event), webhook_deliveries.queue_events)
         for event in EVENTS.values()
     ),
-    on(NOTIFIER_REQUESTS, commands.CreateWebhookEndpoint, webhook_endpoints.create_endpoint),
+    on(
+        NOTIFIER_REQUESTS,
+        commands.CreateWebhookEndpoint,
+        webhook_endpoints.create_endpoint,
+        refuses_again=acting.may_not_hear_again,
+    ),
     on(NOTIFIER_REQUESTS, commands.ReadWebhookEndpoints, webhook_endpoints.read_endpoints),
     on(NOTIFIER_REQUESTS, commands.ChangeWebhookEndpoint, webhook_endpoints.change_endpoint),
     on(NOTIFIER_REQUESTS, commands.DeleteWebhookEndpoint, webhook_endpoints.delete_endpoint),
-    on(NOTIFIER_REQUESTS, commands.RotateWebhookSecret, webhook_endpoints.rotate_secret),
+    on(
+        NOTIFIER_REQUESTS,
+        commands.RotateWebhookSecret,
+        webhook_endpoints.rotate_secret,
+        refuses_again=acting.may_not_hear_again,
+    ),
     on(NOTIFIER_REQUESTS, commands.TryWebhookEndpoint, webhook_deliveries.try_endpoint),
     on(NOTIFIER_REQUESTS, commands.ReadWebhookDeliveries, webhook_deliveries.read_deliveries),
     on(NOTIFIER_REQUESTS, commands.RedeliverWebhook, webhook_deliveries.redeliver),

@@ -204,3 +204,14 @@ async def test_an_admin_with_a_proof_makes_the_successor_of_a_key_that_ends(
     following = Client(session=strict.session, url=strict.url, tenant_id=strict.tenant_id, key=Secret(made["key"]))
     stronger = await following.call("POST", "/v1/api-keys", {"name": "x", "scopes": ["admin"], **bobs})
     assert (stronger.status, stronger.code) == (403, "forbidden_scope")
+
+
+async def test_a_key_is_shown_again_only_to_who_may_still_ask_for_it(strict: Client, conn: Connection) -> None:
+    """Under the same Idempotency-Key; an admin who was demoted in between does not see it a second time."""
+    asked = {"name": "Next", "scopes": ["keys"], **await proof_of(strict, conn)}
+    first = await strict.ask("POST", "/v1/api-keys", asked, idempotency_key="next-key")
+    again = await strict.ask("POST", "/v1/api-keys", asked, idempotency_key="next-key")
+    assert (first.status, again.json) == (201, first.json)
+    await good(strict, "PUT", "/v1/accounts/bob", {"role": "agent"})
+    refused = await strict.ask("POST", "/v1/api-keys", asked, idempotency_key="next-key")
+    assert (refused.status, refused.code) == (403, "actor_not_an_admin")

@@ -51,25 +51,36 @@ async def answered(call: Call[Any, Any]) -> Outcome | None:
     return _again(call, key, stored[0]) if stored else None
 
 
-async def once(call: Call[Any, Any], decide: Callable[[UnitOfWork], Awaitable[Outcome]]) -> Outcome:
+async def once(
+    call: Call[Any, Any],
+    decide: Callable[[UnitOfWork], Awaitable[Outcome]],
+    *,
+    refuses_again: Callable[[UnitOfWork], Awaitable[Problem | None]] | None = None,
+) -> Outcome:
     """Decide under the request's Idempotency-Key: the answer is stored with the decision and given again.
 
     Answers that hold a secret: all that the gateway gives itself do. Two at once: the second one waits on the first
-    one's unique key, is rolled back, and reads the answer.
+    one's unique key, is rolled back, and reads the answer. ``refuses_again``: asked before it is given again.
     """
     key = call.key
     assert key is not None
     try:
-        return await _once(call, key, decide)
+        return await _once(call, key, decide, refuses_again)
     except AnsweredMeanwhile:
-        return await _once(call, key, decide)
+        return await _once(call, key, decide, refuses_again)
 
 
-async def _once(call: Call[Any, Any], key: RequestKey, decide: Callable[[UnitOfWork], Awaitable[Outcome]]) -> Outcome:
+async def _once(
+    call: Call[Any, Any],
+    key: RequestKey,
+    decide: Callable[[UnitOfWork], Awaitable[Outcome]],
+    refuses_again: Callable[[UnitOfWork], Awaitable[Problem | None]] | None,
+) -> Outcome:
     async with announce(call) as uow:
         stored = await load_answers(uow.conn, [(call.tenant_id, key.scope, key.key)])
         if stored:
-            return _again(call, key, stored[0])
+            problem = await refuses_again(uow) if refuses_again is not None else None
+            return problem or _again(call, key, stored[0])
         outcome = await decide(uow)
         if isinstance(outcome, Said):
             place = reply_place(call.tenant_id, key.scope, key.key)

@@ -39,9 +39,12 @@ async def create(call: Call[ApiKeyBody, Nothing]) -> Outcome:
     if lacking:
         return Problem(code=HttpCode.FORBIDDEN_SCOPE, detail="The calling key lacks a scope that the new one asks for.")
 
+    async def may_not(uow: UnitOfWork) -> Problem | None:
+        return await may_not_act_at_large(call, uow, body.acting())
+
     async def decide(uow: UnitOfWork) -> Outcome:
         acting = body.acting()
-        if (problem := await may_not_act_at_large(call, uow, acting)) is not None:
+        if (problem := await may_not(uow)) is not None:
             return problem
         is_vouched_for = acting is not None and acting.proof is not None
         if not is_vouched_for and outlives(body.expires_at, call.caller.expires_at):
@@ -50,7 +53,7 @@ async def create(call: Call[ApiKeyBody, Nothing]) -> Outcome:
             return Problem(code=HttpCode.TOO_MANY_KEYS)
         return await _made(call, uow)
 
-    return await once(call, decide)
+    return await once(call, decide, refuses_again=may_not)
 
 
 def outlives(new: dt.datetime | None, calling: dt.datetime | None) -> bool:

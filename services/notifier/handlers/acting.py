@@ -1,6 +1,8 @@
 """Whoever acts on the tenant as a whole: where its events go, says an admin."""
 
+from services.notifier.deps import Deps
 from services.notifier.queries.tenants import tenant_now
+from shared.contracts.commands import CreateWebhookEndpoint, RotateWebhookSecret
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.types import Acting
 from shared.db.admin_action import read_action_facts
@@ -15,3 +17,10 @@ async def may_not_act_at_large(uow: UnitOfWork, message: Envelope[Message], acti
     now = await tenant_now(uow.conn, message.tenant_id)
     hindrance = may_act(acting, facts, now, opens_account=False)
     return refuse(hindrance.code, detail=hindrance.detail) if hindrance is not None else None
+
+
+async def may_not_hear_again(
+    asked: Envelope[CreateWebhookEndpoint] | Envelope[RotateWebhookSecret], uow: UnitOfWork, _deps: Deps
+) -> Refused | None:
+    """Why a webhook's secret is not shown a second time under the same Idempotency-Key: the actor may not any more."""
+    return await may_not_act_at_large(uow, asked, asked.data.acting)

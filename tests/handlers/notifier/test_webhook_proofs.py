@@ -14,7 +14,7 @@ from shared.contracts.commands import (
     RotateWebhookSecret,
 )
 from shared.contracts.replies import RefusalCode
-from shared.contracts.types import Acting, EndpointId
+from shared.contracts.types import Acting, EndpointId, RequestKey
 from shared.crypto.sealing import seal, webhook_place
 from shared.ids import new_id
 from shared.secret import Secret
@@ -60,3 +60,18 @@ async def test_where_events_go_is_changed_on_an_admins_proof_only(desk: Desk) ->
     assert unchanged["enabled"]
     for request in changing(desk, UUID(made["id"]), Acting(actor=BOB, proof=proof)):
         await desk.ask(request)
+
+
+async def test_a_secret_is_shown_again_only_to_who_may_still_ask_for_it(desk: Desk) -> None:
+    """The same request within ten minutes gets the same answer, unless its admin is none any more."""
+    conn = await asyncpg.connect(desk.dsn)
+    try:
+        await make_admin(conn, desk.tenant_id, BOB)
+        key = RequestKey(scope="POST /v1/webhook-endpoints", key=str(new_id()), fingerprint="same")
+        asked = creation(desk, Acting(actor=BOB)).model_copy(update={"request": key})
+        made = await desk.ask(asked)
+        assert await desk.ask(asked) == made
+        await conn.execute("UPDATE policy.accounts SET role = 'agent' WHERE tenant_id = $1", desk.tenant_id)
+        assert await desk.refused(asked) is RefusalCode.ACTOR_NOT_AN_ADMIN
+    finally:
+        await conn.close()

@@ -1,11 +1,13 @@
 """The owner says "this was not me": what somebody else may have begun ends, and no active factor goes."""
 
+import hashlib
+
 from shared.contracts import events
-from shared.contracts.commands import MakeRecoveryCode, RegenerateBackupCodes, SendCode, StartEnrolment
+from shared.contracts.commands import MakeRecoveryCode, RedeemChallenge, RegenerateBackupCodes, SendCode, StartEnrolment
 from shared.contracts.policy import BackupCodes, Policy, Requirement, Scope
 from shared.contracts.types import Acting, Channel, DeliveryId, FactorType, Purpose
 from shared.ids import new_id
-from tests.handlers.otp_worker.conftest import STEP, Verifier, contact
+from tests.handlers.otp_worker.conftest import FIREFOX, STEP, Verifier, contact
 
 BOB = "bob"
 
@@ -69,6 +71,18 @@ async def test_a_mailbox_that_was_proved_before_binds_no_factor(verifier: Verifi
     assert (
         await verifier.ask(StartEnrolment(factor_type=FactorType.TOTP, proof=challenge.id))
     ).code == "proof_required"
+
+
+async def test_what_was_passed_on_a_hosted_page_is_not_redeemed_any_more(verifier: Verifier) -> None:
+    """Sessions that were begun before are to end; one that begins a moment later would go on."""
+    app = await verifier.enrol()
+    now = await verifier.move(STEP)
+    challenge, code = await verifier.challenge(), "Zm9yLXRoaXMtdGVzdC1vbmx5LW5vdGhpbmctZWxzZSE"
+    digest = hashlib.sha256(code.encode()).hexdigest()
+    await verifier.passed(challenge.id, app.code(now), redeem_digest=digest, context=FIREFOX)
+    await dispute(verifier)
+    typed = verifier.typed(challenge.id, code, "redeem_code")
+    assert (await verifier.ask(RedeemChallenge(challenge_id=challenge.id, code=typed), None)).code == "not_redeemable"
 
 
 async def test_an_admins_step_up_stands_behind_no_word_any_more(verifier: Verifier) -> None:
