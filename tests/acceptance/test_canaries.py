@@ -6,6 +6,7 @@ A code, a seed, a token, a key or a full address is sealed, or with its owner, a
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
@@ -18,6 +19,7 @@ from services.cli.demo.world import World
 from shared.secret import Secret
 from tests.support.overhearing import Overhearing
 from tests.support.people import enrolled, open_world
+from tests.support.prompt_browser import PromptBrowser
 from tests.support.rabbitmq import Rabbit
 from tests.support.stack import Stack
 
@@ -125,6 +127,25 @@ async def mistakes_and_changes(world: World, browser: aiohttp.ClientSession) -> 
         assert shown.status == 200
 
 
+async def on_hosted_pages(world: World, stack: Stack) -> set[str]:
+    """A sign-in by a browser that is sent here; what its addresses, its cookie and its forms held."""
+    settings = {"name": "Acme Helpdesk", "return_urls": ["https://help.acme.example/in"]}
+    await world.helpdesk.call("PUT", "/v1/tenant", settings)
+    zoe = await enrolled(world.helpdesk, "zoe")
+    login = await world.helpdesk.login(
+        "zoe", return_url="https://help.acme.example/in", state="canary-state-0123456789"
+    )
+    async with PromptBrowser(stack.url) as browser:
+        page = await browser.get(login["prompt_url"])
+        refused = await browser.send(page.form(), code=TYPED)
+        paper = await browser.get(refused.links["Use a backup code"])
+        home = (await browser.send(paper.form(), code=zoe.backup_codes[0])).said_home
+        cookies = [value.partition(".")[2] for value in browser.cookies.values()]
+    await world.helpdesk.call("POST", "/v1/assertions/redeem", {name: home[name] for name in ("code", "challenge_id")})
+    [token] = parse_qs(urlsplit(login["prompt_url"]).query)["token"]
+    return {token, home["code"], paper.form()[1]["form_token"], zoe.backup_codes[0], *cookies}
+
+
 async def test_no_secret_stands_anywhere_in_clear(stack: Stack, request: pytest.FixtureRequest) -> None:
     """Who reads queues, tables and logs at night, or a copy of them, signs in as nobody."""
     rabbit: Rabbit | None = request.getfixturevalue("rabbit") if stack.bus == "rabbitmq" else None
@@ -135,8 +156,9 @@ async def test_no_secret_stands_anywhere_in_clear(stack: Stack, request: pytest.
     ):
         await tell(STORY, world, SilentNarrator())
         await mistakes_and_changes(world, browser)
+        of_pages = await on_hosted_pages(world, stack)
     assert isinstance(world.helpdesk, Backend)
-    secrets = {*world.helpdesk.confided, *delivered(stack), TYPED, MADE_UP_KEY, MADE_UP_TOKEN} - {""}
+    secrets = {*world.helpdesk.confided, *of_pages, *delivered(stack), TYPED, MADE_UP_KEY, MADE_UP_TOKEN} - {""}
 
     places = dict(overheard.texts())
     assert places.keys() >= {"bus.outbox", "bus.answers", "otp.factors", "notifier.deliveries", "log of gateway"}
