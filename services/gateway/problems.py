@@ -152,8 +152,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         RefusalCode.NO_RECOVERY_KEY: Kind(
             409, "There is no recovery key", "The policy's `recovery_key` says whether one is made; generate it first."
         ),
-        RefusalCode.NOT_AN_ADMIN: Kind(
-            409, "The account is no admin's", "A link to a report is mailed to an account with the role `admin` only."
+        RefusalCode.RECIPIENT_NOT_AN_ADMIN: Kind(
+            409, "The recipient is no admin", "A link to a report is mailed to an account with the role `admin` only."
         ),
         RefusalCode.NOT_A_SANDBOX: Kind(403, "Sandbox tenants only", "Use a key that begins with df_test_."),
         RefusalCode.NOT_REDEEMABLE: Kind(

@@ -1,15 +1,18 @@
 """What policy says, as values: answers, notices, and who is told."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from services.policy.domain.account import Account
+from services.policy.domain.grounds import grounds_of
 from services.policy.domain.recovery_request import RecoveryRequest
 from services.policy.domain.report import FORMAT, Report
 from services.policy.domain.requirement import StoredPolicy
 from services.policy.domain.standing import Standing
 from shared.contracts.commands import SendEmail, SendSms
+from shared.contracts.events import EnforcementLockedOut, EnforcementStarted
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RecoveryView, ReportProgress, ReportView
 from shared.contracts.types import Channel, Contact, RecoveryId, RecoveryState
@@ -109,6 +112,16 @@ def by_mail(account: Account, *, tenant_name: str, tenant_colour: str | None) ->
         tenant_name=tenant_name,
         tenant_colour=tenant_colour,
     )
+
+
+def requirement_started(standing: Standing, deadline: dt.datetime | None) -> EnforcementStarted:
+    """A second factor is asked for, and why."""
+    return EnforcementStarted(deadline=deadline, **dataclasses.asdict(grounds_of(standing)))
+
+
+def account_locked_out(standing: Standing, deadline: dt.datetime) -> EnforcementLockedOut:
+    """The deadline was missed, and why there was one."""
+    return EnforcementLockedOut(deadline=deadline, **dataclasses.asdict(grounds_of(standing)))
 
 
 def start_notices(

@@ -119,6 +119,14 @@ class EnforcementState(enum.StrEnum):
     LOCKED_OUT = "locked_out"
 
 
+class RequirementKind(enum.StrEnum):
+    """Why an account is asked for a second factor: everybody is, its role is, it alone is."""
+
+    ALL = "all"
+    ROLE = "role"
+    INDIVIDUAL = "individual"
+
+
 class RecoveryState(enum.StrEnum):
     """``draft → waiting → executed``, or ``cancelled | denied | expired | superseded``."""
 

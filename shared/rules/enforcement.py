@@ -83,6 +83,11 @@ def is_subject(policy: Policy, facts: EnforcementFacts) -> bool:
     return is_covered and facts.is_active and not facts.is_sso
 
 
+def asked_since(policy: Policy, facts: EnforcementFacts) -> dt.datetime:
+    """Since when the account is asked for a factor: the start that its deadline counts from."""
+    return _start(policy, facts) or facts.subject_since
+
+
 def _stands(facts: EnforcementFacts, limits: _Limits | None, now: dt.datetime) -> Enforcement:
     """``limits`` None: nothing is asked of the account."""
     if limits is None:
@@ -124,7 +129,7 @@ def _of_policy(policy: Policy, facts: EnforcementFacts) -> _Limits:
 
     So nobody is locked out the moment a policy is saved, and nobody who was locked out before is let in by it.
     """
-    new = _with_notice(_said_by(policy, _start(policy, facts) or facts.subject_since), facts)
+    new = _with_notice(_said_by(policy, asked_since(policy, facts)), facts)
     floors = (_floor(each, facts) for each in facts.earlier)
     return _no_earlier(new, [floor for floor in floors if floor is not None])
 

@@ -160,7 +160,7 @@ async def test_a_list_that_breaks_off_does_not_look_whole(stack: Stack) -> None:
 async def test_a_link_goes_to_admins_only(stack: Stack) -> None:
     """And the same key asks twice, but gets one report."""
     async with _people(stack) as (world, _):
-        await world.helpdesk.refused("POST", "/v1/reports", {"mail_to_account": "ann"}, "not_an_admin")
+        await world.helpdesk.refused("POST", "/v1/reports", {"mail_to_account": "ann"}, "recipient_not_an_admin")
         first = await world.helpdesk.call("POST", "/v1/reports", {}, expect=202, key="once")
         again = await world.helpdesk.call("POST", "/v1/reports", {}, expect=202, key="once")
         assert again["id"] == first["id"]

@@ -174,6 +174,13 @@ _CODE_BY_MAIL: Mapping[str, object] = {
 _ENDPOINT_AT: Mapping[str, object] = {"url": _SEALED, "description": "Production"}
 _NOTICE: Mapping[str, object] = {"notification": "recovery_waiting"}
 
+_GROUNDS: Mapping[str, object] = {
+    "requirement": "role",
+    "since": "2027-01-31T09:30:00Z",
+    "policy_saved_by": "admin:admin-1",
+    "policy_saved_at": "2027-01-31T09:29:58Z",
+}
+
 _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         # A real one holds one of code, backup_code, recovery_key and recovery_code; here all four are pinned by name.
@@ -247,6 +254,8 @@ _OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "trusted_device.revoked": {"reason": "removed"},
         "recovery.cancelled": {"reason": "cancelled_by_link"},
         "recovery.denied": {"reason": "not asked for by the owner"},
+        "enforcement.started": _GROUNDS,
+        "enforcement.locked_out": _GROUNDS,
         "enforcement.reminded": {"stage": "1d"},
         "enforcement.changed": {"reason": "on leave without the phone"},
         "enforcement.unlocked": {"reason": "identity checked by telephone"},

@@ -7,6 +7,7 @@ from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.cursors import page, position_of
 from services.gateway.api.entries import before, entries_of
 from services.gateway.api.explained import explain
+from services.gateway.api.reminders import told_before_locks
 from services.gateway.api.route import ACCOUNT_ID
 from services.gateway.api.translation import put_account
 from services.gateway.problems import Problem, invalid
@@ -90,5 +91,14 @@ async def timeline(call: Call[Nothing, TimelineQuery]) -> Outcome:
         known = await call.ask(ReadAccount(), account_id=call.account_id)
         if isinstance(known, Problem):
             return known
+    told = await told_before_locks(call, entries)
+    if isinstance(told, Problem):
+        return told
     last = entries[-1].seq if entries else None
-    return Said(page([explain(entry) for entry in entries], has_more=has_more and last is not None, last=last))
+    return Said(
+        page(
+            [explain(entry, told) for entry in entries],
+            has_more=has_more and last is not None,
+            last=last,
+        )
+    )

@@ -20,7 +20,7 @@ from shared.contracts.replies import (
     TrustedDeviceView,
 )
 from shared.contracts.tenant import TenantSettings
-from shared.contracts.types import Value
+from shared.contracts.types import Channel, Value
 
 T = TypeVar("T")
 
@@ -86,8 +86,18 @@ class Enrolment(EnrolmentAnswer):
     totp: Totp | None = None
 
 
+class ToldNotice(Value):
+    """A notice of a deadline, and what became of it; `destination` is masked."""
+
+    at: dt.datetime
+    notification: str
+    channel: Channel
+    destination: str
+    state: str  # sent, delivered, undeliverable, expired
+
+
 class TimelineEntry(Value):
-    """Something that happened to an account, in words."""
+    """Something that happened to an account, in words. `told`: before a lock, who was told of its deadline."""
 
     seq: int
     at: dt.datetime
@@ -95,6 +105,7 @@ class TimelineEntry(Value):
     summary: str
     actor: str | None = None
     data: dict[str, object] | None = None
+    told: tuple[ToldNotice, ...] | None = None
 
 
 class EventResult(Value):

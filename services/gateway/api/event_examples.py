@@ -38,6 +38,14 @@ _BY_NAME: Final[Mapping[str, object]] = MappingProxyType(
 
 _NOTICE: Final[Json] = {"notification": "recovery_waiting", **_RECOVERY}
 
+_GROUNDS: Final[Json] = {
+    "requirement": "role",
+    "policy_version": 3,
+    "policy_saved_by": "admin:root",
+    "policy_saved_at": "2027-01-31T09:29:58Z",
+    "since": "2027-01-31T09:30:00Z",
+}
+
 _OWN: Final[Mapping[str, Json]] = MappingProxyType(
     {
         "account.upserted": {"changed": ["role", "locale"], "is_sso": False},
@@ -49,6 +57,8 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
         "challenge.issued": {"expires_at": "2027-01-31T09:40:00Z"},
         "challenge.rejected": {"reason": "code_wrong"},
         "code.undeliverable": {"reason": "30005"},
+        "enforcement.started": _GROUNDS,
+        "enforcement.locked_out": _GROUNDS | {"deadline": "2027-01-31T09:30:00Z", "since": "2027-01-24T09:30:00Z"},
         "factor.enrolled": {"reason": None, "approver": None},
         "factor.revoked": {"reason": "removed", "is_last": False},
         "factor.suspended": {"reason": "too_many_failures"},

@@ -155,7 +155,7 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
         "RevokedDevices": {"revoked": 2},
         "SandboxMessage": {"notification": "code", "subject": "123456 is your sign-in code"},
         "Tenant": _TENANT,
-        "TimelineEntry": {"data": _EVENT["data"]},
+        "TimelineEntry": {"data": _EVENT["data"], "told": None},
         "VerifyAnswer": {"recovery_key": None, "leads_to": None, "backup_codes_left": None},
         "WebhookDeliveryView": {"reason": None, "next_attempt_at": None},
         "WebhookEndpointView": _ENABLED | {"previous_secret_until": None},

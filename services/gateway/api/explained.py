@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from services.gateway.api.answers import TimelineEntry
+from services.gateway.api.event_words import grounds, in_words
+from services.gateway.api.reminders import NO_LOCKS, Told, in_a_sentence
 from shared.contracts.replies import Entry
 
 SENTENCES: Mapping[str, str] = MappingProxyType(
@@ -17,10 +19,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "api_key.revoked": "An API key was revoked.",
         "audit.exported": "The audit log was taken away ({format}), the entries after {after} and before {before}.",
         "audit.head": "The audit log was signed up to entry {seq}.",
-        "backup_codes.generated": "New codes were made ({kind}: {count}); those before are void.",
-        "backup_codes.imported": "Codes of another system were taken over ({kind}: {count}).",
+        "backup_codes.generated": "{count} backup codes were made; those before are void.",
+        "backup_codes.imported": "{count} backup codes of another system were taken over.",
         "backup_codes.low": "Only {codes_left} backup codes are left.",
-        "backup_codes.used": "A code was used in place of a factor ({kind}); {codes_left} left.",
+        "backup_codes.used": "A backup code was used in place of a factor; {codes_left} are left.",
         "broker_access.granted": "The helpdesk was given access to the broker as {username}.",
         "broker_access.revoked": "The helpdesk's access to the broker was ended.",
         "challenge.cancelled": "The challenge was cancelled: {reason}.",
@@ -34,11 +36,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "code.expired": "A code for {destination} was too late and was not sent.",
         "code.sent": "A code was sent to {destination}.",
         "code.undeliverable": "A code could not be delivered to {destination}: {reason}.",
-        "enforcement.changed": "What is asked of the account is {state} now: {reason}.",
-        "enforcement.locked_out": "The account was locked out: no second factor by the deadline.",
-        "enforcement.reminded": "A reminder was given ({stage} before the deadline).",
+        "enforcement.changed": "What is asked of the account has changed: {reason}.",
+        "enforcement.locked_out": "The account was locked out: there was no second factor at the deadline, {deadline}.",
+        "enforcement.reminded": "A reminder was given, {stage} before the deadline, {deadline}.",
         "enforcement.satisfied": "The account has the second factor that it must have.",
-        "enforcement.started": "A second factor is required from now on, or from a deadline.",
+        "enforcement.started": "A second factor is required; there is time until {deadline}.",
         "enforcement.unlocked": "The account was unlocked: {reason}.",
         "factor.confirmed": "A second factor was added ({factor_type}).",
         "factor.enrolled": "The enrolment of a second factor began ({factor_type}).",
@@ -66,7 +68,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "report.expired": "A report's time was over; its content is gone.",
         "report.ready": "A report of {accounts} accounts was ready.",
         "report.requested": "A report of who uses two-factor sign-in was asked for.",
-        "sandbox.clock_moved": "The sandbox's clock went forward by {advance_seconds} seconds.",
+        "sandbox.clock_moved": "The sandbox's clock went forward by {advance_seconds}.",
         "sessions.should_end": "The helpdesk was asked to end the account's sessions: {reason}.",
         "tenant.changed": "The tenant's settings were changed: {changed}.",
         "tenant.created": "The tenant was created.",
@@ -87,23 +89,44 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 )
 
 
-_IN_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"stage": {"7d": "7 days", "3d": "3 days", "1d": "1 day", "1h": "1 hour"}}
+_ENFORCEMENT = MappingProxyType(
+    {
+        "exempt": "The account is exempt until {exempt_until}: {reason}.",
+        "grace": "The account has until {deadline} to set up a second factor: {reason}.",
+        "locked_out": "The account is locked out: {reason}.",
+        "must_enrol": "The account must set up a second factor at its next login: {reason}.",
+        "not_required": "No second factor is asked of the account any more: {reason}.",
+        "satisfied": "The account has the second factor that it must have: {reason}.",
+    }
 )
-"""Values that are shorter than a sentence wants them, by field."""
+VARIANTS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "backup_codes.generated": ("kind", {"recovery_key": "A recovery key was made; the one before is void."}),
+        "backup_codes.imported": ("kind", {"recovery_key": "The recovery key of another system was taken over."}),
+        "backup_codes.used": (
+            "kind",
+            {"recovery_key": "The recovery key was used in place of a factor; a new one is in its place."},
+        ),
+        "enforcement.changed": ("state", _ENFORCEMENT),
+        "enforcement.started": ("deadline", {"": "A second factor is required at the next login."}),
+    }
+)
+"""Other sentences for some values of a field; an empty one: the field is not there."""
 
 
-def explain(entry: Entry) -> dict[str, object]:
-    """An entry of the audit log as the timeline shows it."""
+def explain(entry: Entry, told: Mapping[int, Told] = NO_LOCKS) -> dict[str, object]:
+    """An entry of the audit log as the timeline shows it; ``told``: by the number of a lock, the notices before it."""
     data = entry.event.get("data") if entry.event else None
+    notices = told.get(entry.seq)
     fields = data if isinstance(data, dict) else None
     shown = TimelineEntry(
         seq=entry.seq,
         at=entry.at,
         type=entry.type,
-        summary=sentence(entry.type, fields),
+        summary=sentence(entry.type, fields) + (f" {in_a_sentence(notices)}" if notices is not None else ""),
         actor=entry.actor,
         data=fields,
+        told=notices,
     )
     return shown.model_dump(mode="json")
 
@@ -112,14 +135,12 @@ def sentence(kind: str, data: dict[str, object] | None) -> str:
     """What happened; ``data``: the event's, None where it was erased."""
     if data is None:
         return "The details were erased."
-    said = {name: _in_words(name, value) for name, value in data.items()}
-    return SENTENCES.get(kind, kind).format_map(_Gaps(said))
+    return _template(kind, data).format_map(_Gaps(in_words(kind, data))) + grounds(data)
 
 
-def _in_words(name: str, value: object) -> object:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return _IN_WORDS.get(name, {}).get(str(value), value)
+def _template(kind: str, data: dict[str, object]) -> str:
+    field, variants = VARIANTS.get(kind, ("", {}))
+    return variants.get(str(data.get(field) or ""), SENTENCES.get(kind, kind))
 
 
 class _Gaps(dict[str, object]):

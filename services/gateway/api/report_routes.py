@@ -26,7 +26,7 @@ REPORT_ROUTES = (
             RefusalCode.ACCOUNT_NOT_FOUND,
             RefusalCode.ACCOUNT_INACTIVE,
             RefusalCode.NO_MAILBOX,
-            RefusalCode.NOT_AN_ADMIN,
+            RefusalCode.RECIPIENT_NOT_AN_ADMIN,
             *AT_LARGE,
             RefusalCode.TOO_MANY_REPORTS,
         ),

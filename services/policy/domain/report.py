@@ -144,7 +144,7 @@ def may_not_be_mailed(account: Account | None) -> RefusalCode | None:
     if not account.is_active:
         return RefusalCode.ACCOUNT_INACTIVE
     if account.role is not Role.ADMIN:
-        return RefusalCode.NOT_AN_ADMIN
+        return RefusalCode.RECIPIENT_NOT_AN_ADMIN
     return None if account.is_mailbox_known else RefusalCode.NO_MAILBOX
 
 

@@ -27,6 +27,7 @@ class StoredPolicy:
     requirements: Requirements = field(default_factory=dict)
     earlier: tuple[EarlierPolicy, ...] = ()  # replaced within a day, the newest last
     updated_at: dt.datetime | None = None
+    saved_by: str | None = None  # the actor
 
     @property
     def is_required(self) -> bool:
@@ -34,7 +35,9 @@ class StoredPolicy:
         return self.policy.required.scope is not Scope.NOBODY
 
 
-def replaced(before: StoredPolicy, policy: Policy, now: dt.datetime, *, is_immediate: bool = False) -> StoredPolicy:
+def replaced(
+    before: StoredPolicy, policy: Policy, now: dt.datetime, *, saved_by: str | None = None, is_immediate: bool = False
+) -> StoredPolicy:
     """The next version. ``is_immediate``: without the day's notice that a nearer deadline else gives."""
     requirements = {
         role: covered
@@ -47,6 +50,7 @@ def replaced(before: StoredPolicy, policy: Policy, now: dt.datetime, *, is_immed
         requirements=requirements,
         earlier=() if is_immediate else _earlier(before, policy, now),
         updated_at=now,
+        saved_by=saved_by,
     )
 
 

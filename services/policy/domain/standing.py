@@ -19,6 +19,9 @@ class Standing:
 
     account: Account
     policy: Policy = Policy()
+    policy_version: int = 0  # 0: the default, which nobody saved
+    policy_saved_by: str | None = None
+    policy_saved_at: dt.datetime | None = None
     covered: Covered | None = None  # the account's role, by the policy
     earlier: tuple[EarlierPolicy, ...] = ()
     is_individually_required: bool = False
@@ -63,7 +66,15 @@ class Standing:
     def under(self, stored: StoredPolicy) -> "Standing":
         """The same account under another policy of its tenant."""
         covered = stored.requirements.get(self.account.role)
-        return replace(self, policy=stored.policy, covered=covered, earlier=stored.earlier)
+        return replace(
+            self,
+            policy=stored.policy,
+            policy_version=stored.version,
+            policy_saved_by=stored.saved_by,
+            policy_saved_at=stored.updated_at,
+            covered=covered,
+            earlier=stored.earlier,
+        )
 
     def enforcement_at(self, now: dt.datetime) -> Enforcement:
         """Where the account stands at ``now`` (tenant time)."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from services.policy.announcements import account_view
+from services.policy.announcements import account_locked_out, account_view
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_timers
 from services.policy.domain.standing import Standing
@@ -56,7 +56,7 @@ async def lock_out_account(message: Envelope[LockOutAccount], uow: UnitOfWork, d
 async def _announce_lock(case: Case, standing: Standing, deadline: dt.datetime) -> None:
     if not await record_lock(case.conn, case.tenant_id, case.account_id, deadline, case.now):
         return
-    case.say(events.EnforcementLockedOut(deadline=deadline), events.SessionsShouldEnd(reason="enforcement_locked_out"))
+    case.say(account_locked_out(standing, deadline), events.SessionsShouldEnd(reason="enforcement_locked_out"))
     params = {"happened_at": case.now, "may_enrol": standing.policy.enrol_when_locked_out}
     await tell(case, standing.account, Notification.LOCKED_OUT, params)
 

@@ -26,6 +26,7 @@ from services.policy.queries.erasures import (
     delete_timers,
     find_erasure,
     forget_reader,
+    forget_who_saved_policy,
     raise_version,
     store_erasure,
 )
@@ -94,6 +95,7 @@ async def _erase(case: Case, version: int | None) -> Erasure:
     await delete_enforcement(case.conn, case.tenant_id, case.account_id)
     await delete_account(case.conn, case.tenant_id, case.account_id)
     await forget_reader(case.conn, case.tenant_id, case.account_id)
+    await forget_who_saved_policy(case.conn, case.tenant_id, case.account_id)
     await forget_answers(case.conn, case.tenant_id, case.account_id)
     erasure = await _remember(case, version, is_cleared=False)
     at_its_end = dataclasses.replace(case, now=erasure.erased_at)

@@ -31,7 +31,7 @@ async def put_policy(message: Envelope[PutPolicy], uow: UnitOfWork, _deps: Deps)
     if (refused := await may_not_act_at_large(uow, message, wanted.acting, now)) is not None:
         return refused
     before = await lock_policy(uow.conn, message.tenant_id)
-    stored = replaced(before, wanted.policy, now, is_immediate=wanted.is_immediate)
+    stored = replaced(before, wanted.policy, now, saved_by=message.actor, is_immediate=wanted.is_immediate)
     if not wanted.is_forced and await would_lock_out_admins(uow.conn, message.tenant_id, stored, now):
         return refuse(RefusalCode.WOULD_LOCK_OUT_ADMINS)
     await store_policy(uow.conn, message.tenant_id, stored)

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from services.policy.announcements import SOURCE, by_the_cheapest, start_notices
+from services.policy.announcements import SOURCE, by_the_cheapest, requirement_started, start_notices
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_subjects, enforcement_timers, needs_start_notice
 from services.policy.domain.standing import Standing
@@ -116,7 +116,7 @@ async def _announce(
 ) -> None:
     letterhead = await read_letterhead(uow.conn, message.tenant_id)
     for standing, enforcement in told:
-        said: list[Message] = [events.EnforcementStarted(deadline=enforcement.deadline)]
+        said: list[Message] = [requirement_started(standing, enforcement.deadline)]
         if enforcement.deadline is not None and not is_told:
             to = by_the_cheapest(
                 standing.account, now=now, tenant_name=letterhead.name, tenant_colour=letterhead.colour

@@ -127,6 +127,15 @@ async def delete_timers(conn: Connection, tenant_id: UUID, account_id: str) -> N
     await conn.execute("DELETE FROM policy.timers WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id)
 
 
+async def forget_who_saved_policy(conn: Connection, tenant_id: UUID, account_id: str) -> None:
+    """The policy stays, without the admin who saved it."""
+    await conn.execute(
+        "UPDATE policy.policies SET saved_by = NULL WHERE tenant_id = $1 AND saved_by = 'admin:' || $2",
+        tenant_id,
+        account_id,
+    )
+
+
 async def forget_reader(conn: Connection, tenant_id: UUID, account_id: str) -> None:
     """Nobody is mailed the link of a report that this account was to get."""
     await conn.execute(

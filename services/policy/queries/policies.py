@@ -12,7 +12,8 @@ from shared.db.connection import Connection, Record
 async def read_policy(conn: Connection, tenant_id: UUID) -> StoredPolicy:
     """The tenant's policy, or the default."""
     row = await conn.fetchrow(
-        "SELECT version, policy, requirements, earlier, updated_at FROM policy.policies WHERE tenant_id = $1", tenant_id
+        "SELECT version, policy, requirements, earlier, updated_at, saved_by FROM policy.policies WHERE tenant_id = $1",
+        tenant_id,
     )
     return _policy(row) if row else StoredPolicy()
 
@@ -36,11 +37,11 @@ async def store_policy(conn: Connection, tenant_id: UUID, stored: StoredPolicy) 
     """Put a version in the place of the one before."""
     await conn.execute(
         """
-        INSERT INTO policy.policies (tenant_id, version, policy, requirements, earlier, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO policy.policies (tenant_id, version, policy, requirements, earlier, updated_at, saved_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT (tenant_id) DO UPDATE
            SET version = excluded.version, policy = excluded.policy, requirements = excluded.requirements,
-               earlier = excluded.earlier, updated_at = excluded.updated_at
+               earlier = excluded.earlier, updated_at = excluded.updated_at, saved_by = excluded.saved_by
         """,
         tenant_id,
         stored.version,
@@ -48,6 +49,7 @@ async def store_policy(conn: Connection, tenant_id: UUID, stored: StoredPolicy) 
         {role.value: COVERED.dump_python(covered, mode="json") for role, covered in stored.requirements.items()},
         EARLIER.dump_python(stored.earlier, mode="json"),
         stored.updated_at,
+        stored.saved_by,
     )
 
 
@@ -58,4 +60,5 @@ def _policy(row: Record) -> StoredPolicy:
         requirements={Role(role): COVERED.validate_python(each) for role, each in row["requirements"].items()},
         earlier=EARLIER.validate_python(row["earlier"]),
         updated_at=row["updated_at"],
+        saved_by=row["saved_by"],
     )

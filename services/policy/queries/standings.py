@@ -31,6 +31,7 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
                a.sso_since, a.deactivated_at, a.was_overdue, a.restarted_at, a.returned_at,
                p.policy, p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
+               coalesce(p.version, 0) AS policy_version, p.saved_by, p.updated_at AS policy_saved_at,
                coalesce(e.is_required, false) AS is_required, e.required_since, e.required_until,
                coalesce(e.was_overdue, false) AS was_individually_overdue, e.resumed_at,
                e.exempt_until, e.extended_until,
@@ -86,6 +87,9 @@ def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...]) -
     return Standing(
         account=_account(row),
         policy=policy,
+        policy_version=row["policy_version"],
+        policy_saved_by=row["saved_by"],
+        policy_saved_at=row["policy_saved_at"],
         covered=covered,
         earlier=earlier,
         is_individually_required=row["is_required"],

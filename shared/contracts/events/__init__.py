@@ -59,6 +59,7 @@ from shared.contracts.events.policies import (
     EnforcementStarted,
     EnforcementUnlocked,
     PolicyChanged,
+    RequirementEvent,
 )
 from shared.contracts.events.recoveries import (
     RecoveryAttack,
@@ -164,6 +165,7 @@ __all__ = [
     "ReportExpired",
     "ReportReady",
     "ReportRequested",
+    "RequirementEvent",
     "SessionsShouldEnd",
     "TenantChanged",
     "TenantCreated",

@@ -4,10 +4,23 @@ import datetime as dt
 
 from shared.contracts.envelope import Event
 from shared.contracts.policy import WholePolicy
-from shared.contracts.types import AccountId, EnforcementState
+from shared.contracts.types import AccountId, EnforcementState, RequirementKind, Role
 
 
-class EnforcementStarted(Event):
+class RequirementEvent(Event):
+    """What all events say that tell of a requirement: whom it is for, since when, and which policy is in force, saved
+    by which actor. Version 0 is the default, which nobody saved.
+    """
+
+    requirement: RequirementKind | None = None
+    role: Role | None = None  # of the account, where the requirement is for that
+    since: dt.datetime | None = None
+    policy_version: int | None = None
+    policy_saved_by: str | None = None
+    policy_saved_at: dt.datetime | None = None
+
+
+class EnforcementStarted(RequirementEvent):
     type = "enforcement.started"
 
     deadline: dt.datetime | None = None
@@ -24,7 +37,9 @@ class EnforcementSatisfied(Event):
     type = "enforcement.satisfied"
 
 
-class EnforcementLockedOut(Event):
+class EnforcementLockedOut(RequirementEvent):
+    """Locked under the account's own lock, after a look at its factors: there was none."""
+
     type = "enforcement.locked_out"
 
     deadline: dt.datetime

@@ -44,12 +44,12 @@ class RefusalCode(enum.StrEnum):
     NO_FACTORS = "no_factors"
     NO_MAILBOX = "no_mailbox"
     NO_RECOVERY_KEY = "no_recovery_key"
-    NOT_AN_ADMIN = "not_an_admin"
     NOT_REDEEMABLE = "not_redeemable"  # the code is wrong, used or late, or not of this challenge or tenant
     NOT_A_SANDBOX = "not_a_sandbox"
     NOT_LOCKED_OUT = "not_locked_out"
     NOT_ON_ONESELF = "not_on_oneself"
     PROOF_REQUIRED = "proof_required"
+    RECIPIENT_NOT_AN_ADMIN = "recipient_not_an_admin"  # whom a link to a report is to be mailed to
     RECOVERY_NOT_FOUND = "recovery_not_found"
     RECOVERY_NOT_OFFERED = "recovery_not_offered"
     RECOVERY_OVER = "recovery_over"  # executed, cancelled, denied or expired already

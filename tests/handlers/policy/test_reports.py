@@ -315,7 +315,7 @@ async def test_no_token_is_kept_or_said_in_clear(service: Service, files: KeyRin
 @pytest.mark.parametrize(
     ("given", "code"),
     [
-        ({"role": "agent"}, RefusalCode.NOT_AN_ADMIN),
+        ({"role": "agent"}, RefusalCode.RECIPIENT_NOT_AN_ADMIN),
         ({"role": "admin", "email_verified": False}, RefusalCode.NO_MAILBOX),
         ({"role": "admin", "active": False}, RefusalCode.ACCOUNT_INACTIVE),
     ],

@@ -164,7 +164,7 @@ def test_a_state_is_a_filter() -> None:
     [
         (None, RefusalCode.ACCOUNT_NOT_FOUND),
         (replace(ADMIN, is_active=False), RefusalCode.ACCOUNT_INACTIVE),
-        (replace(ADMIN, role=Role.AGENT), RefusalCode.NOT_AN_ADMIN),
+        (replace(ADMIN, role=Role.AGENT), RefusalCode.RECIPIENT_NOT_AN_ADMIN),
         (replace(ADMIN, email_verified=False), RefusalCode.NO_MAILBOX),
         (replace(ADMIN, email=None), RefusalCode.NO_MAILBOX),
         (ADMIN, None),
