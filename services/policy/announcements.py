@@ -14,8 +14,17 @@ from services.policy.domain.standing import Standing
 from shared.contracts.commands import SendEmail, SendSms
 from shared.contracts.events import EnforcementLockedOut, EnforcementStarted
 from shared.contracts.notifications import Notification
-from shared.contracts.replies import AccountView, EnforcementView, PolicyView, RecoveryView, ReportProgress, ReportView
+from shared.contracts.replies import (
+    AccountView,
+    EnforcementView,
+    OfferedMethod,
+    PolicyView,
+    RecoveryView,
+    ReportProgress,
+    ReportView,
+)
 from shared.contracts.types import Channel, Contact, RecoveryId, RecoveryState
+from shared.rules.advice import ADVICE, STRENGTHS
 from shared.rules.notices import Addressee, Seal, addressee, notices
 
 SOURCE = "/policy"
@@ -47,7 +56,11 @@ def account_view(standing: Standing, now: dt.datetime) -> AccountView:
 
 def policy_view(stored: StoredPolicy) -> PolicyView:
     """A policy as its tenant sees it."""
-    return PolicyView(version=stored.version, policy=stored.policy, updated_at=stored.updated_at)
+    offered = tuple(
+        OfferedMethod(type=method, strength=STRENGTHS[method], advice=ADVICE.get(method))
+        for method in stored.policy.methods
+    )
+    return PolicyView(version=stored.version, policy=stored.policy, updated_at=stored.updated_at, methods=offered)
 
 
 def recovery_view(request: RecoveryRequest) -> RecoveryView:

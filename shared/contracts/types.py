@@ -53,6 +53,14 @@ class FactorType(enum.StrEnum):
     WEBAUTHN = "webauthn"
 
 
+class Strength(enum.StrEnum):
+    """How well a factor type withstands who has the password."""
+
+    PHISHING_RESISTANT = "phishing_resistant"
+    STRONG = "strong"
+    LESS_SECURE = "less_secure"
+
+
 class FactorState(enum.StrEnum):
     """``pending → active ⇄ suspended → revoked``, ``pending → expired``."""
 

@@ -9,6 +9,7 @@ from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import MAX_SENDS
 from shared.contracts.replies import ChallengeView, FactorView, OfferedFactor
 from shared.contracts.types import ChallengeState, FactorType, Purpose
+from shared.rules.advice import ADVICE, STRENGTHS
 
 _BY_CODE_OF_A_FACTOR = frozenset({Purpose.SIGN_IN, Purpose.STEP_UP})
 
@@ -60,6 +61,8 @@ def factor_view(factor: Factor, *, next_send_at: dt.datetime | None = None) -> F
         confirmed_at=factor.confirmed_at,
         last_used_at=factor.last_used_at,
         next_send_at=next_send_at,
+        strength=STRENGTHS[factor.type],
+        advice=ADVICE.get(factor.type),
     )
 
 
@@ -74,6 +77,8 @@ def _offers(
             name="E-mail",
             destination=challenge.mailbox.masked,
             next_send_at=next_send_at,
+            strength=STRENGTHS[FactorType.EMAIL],
+            advice=ADVICE.get(FactorType.EMAIL),
         )
         return (mailbox,)
     return tuple(_offer(factor, next_send_at) for factor in factors) if offers_factors(challenge) else ()
@@ -86,4 +91,6 @@ def _offer(factor: Factor, next_send_at: dt.datetime | None) -> OfferedFactor:
         name=factor.name,
         destination=factor.contact.masked if factor.contact else None,
         next_send_at=next_send_at if factor.channel is not None else None,
+        strength=STRENGTHS[factor.type],
+        advice=ADVICE.get(factor.type),
     )

@@ -18,6 +18,7 @@ from shared.contracts.replies import RecoveryCodeAnswer, RefusalCode, ResetAnswe
 from shared.ids import new_id
 from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+from shared.rules.advice import HAND_OVER
 
 
 async def reset_account(asked: Envelope[ResetAccount], uow: UnitOfWork, _: Deps) -> Outcome:
@@ -67,4 +68,4 @@ async def make_recovery_code(asked: Envelope[MakeRecoveryCode], uow: UnitOfWork,
     issued = events.RecoveryCodeIssued(reason=wanted.reason, expires_at=until, approver=wanted.acting.approver)
     told = notice(asked, account, locked.held, Notification.RECOVERY_CODE_ISSUED, expires_at=until)
     uow.publish(say(asked, account, issued), *told)
-    return Ok(RecoveryCodeAnswer(recovery_code=code.written(), expires_at=until), holds_secret=True)
+    return Ok(RecoveryCodeAnswer(recovery_code=code.written(), expires_at=until, guidance=HAND_OVER), holds_secret=True)

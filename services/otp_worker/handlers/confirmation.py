@@ -35,6 +35,7 @@ from shared.contracts.types import ChallengeState, FactorId, FactorState, Purpos
 from shared.db.account_lock import lock_account
 from shared.messaging.outcome import Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+from shared.rules.advice import keeping
 from shared.secret import Secret
 
 Confirm = Envelope[ConfirmEnrolment]
@@ -169,6 +170,7 @@ async def _activate(
         factor=factor_view(active),
         backup_codes=codes.backup_codes,
         recovery_key=codes.recovery_key,
+        guidance=keeping(codes.backup_codes, codes.recovery_key),
         assertion=assertion,
     )
     return Ok(answer, holds_secret=codes != ShownCodes())

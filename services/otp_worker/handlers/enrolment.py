@@ -33,6 +33,7 @@ from shared.contracts.types import ChallengeId, Contact, FactorId, FactorState, 
 from shared.ids import new_id
 from shared.messaging.outcome import Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+from shared.rules.advice import keeping
 
 Start = Envelope[StartEnrolment]
 
@@ -239,5 +240,6 @@ def _answer(account: Account, made: _Made, codes: ShownCodes) -> Ok:
         totp=totp,
         backup_codes=codes.backup_codes,
         recovery_key=codes.recovery_key,
+        guidance=keeping(codes.backup_codes, codes.recovery_key),
     )
     return Ok(answer, holds_secret=totp is not None or codes != ShownCodes())

@@ -31,6 +31,7 @@ from shared.contracts.replies import (
 )
 from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+from shared.rules.advice import keeping
 
 
 async def read_security(asked: Envelope[ReadSecurity], uow: UnitOfWork, _: Deps) -> Outcome:
@@ -67,7 +68,11 @@ async def regenerate_backup_codes(asked: Envelope[RegenerateBackupCodes], uow: U
     count, has_key = len(made.backup_codes or ()), made.recovery_key is not None
     changes.say(codes_notice(asked, account, locked.held, codes=count, has_key=has_key))
     await changes.store(uow)
-    answer = BackupCodesAnswer(backup_codes=made.backup_codes, recovery_key=made.recovery_key)
+    answer = BackupCodesAnswer(
+        backup_codes=made.backup_codes,
+        recovery_key=made.recovery_key,
+        guidance=keeping(made.backup_codes, made.recovery_key),
+    )
     return Ok(answer, holds_secret=True)
 
 

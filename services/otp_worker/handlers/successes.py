@@ -20,6 +20,7 @@ from shared.contracts.types import ChallengeState, Context, DeviceId, Method
 from shared.crypto.digests import token_digest
 from shared.ids import new_id
 from shared.messaging.outcome import Ok
+from shared.rules.advice import keeping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ def accept(
         trusted_device=trusted,
         backup_codes_left=proof.codes_left,
         recovery_key=proof.new_key,
+        guidance=keeping(proof.new_key),
         leads_to=None if proof.factor is not None else "security",
     )
     return Ok(answer, holds_secret=trusted is not None or proof.new_key is not None)

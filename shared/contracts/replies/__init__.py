@@ -58,7 +58,14 @@ from shared.contracts.replies.moving import (
     ImportRefusal,
     ManyImportedFactors,
 )
-from shared.contracts.replies.policies import PolicyPreview, PolicyView, PreviewDay, PreviewedAccount, PreviewTotals
+from shared.contracts.replies.policies import (
+    OfferedMethod,
+    PolicyPreview,
+    PolicyView,
+    PreviewDay,
+    PreviewedAccount,
+    PreviewTotals,
+)
 from shared.contracts.replies.recoveries import RecoveryView
 from shared.contracts.replies.refusal import Refusal, RefusalCode
 from shared.contracts.replies.reports import OpenedReport, ReportChunk, ReportProgress, ReportView
@@ -98,6 +105,7 @@ __all__ = [
     "NewWebhookEndpoint",
     "NoticeView",
     "OfferedFactor",
+    "OfferedMethod",
     "OpenedAuditExport",
     "OpenedReport",
     "PendingCodesStatus",

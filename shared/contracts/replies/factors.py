@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from shared.contracts.types import DeviceId, FactorId, FactorState, FactorType, Value
+from shared.contracts.types import DeviceId, FactorId, FactorState, FactorType, Strength, Value
 
 
 class FactorView(Value):
@@ -18,6 +18,8 @@ class FactorView(Value):
     confirmed_at: dt.datetime | None = None
     last_used_at: dt.datetime | None = None
     next_send_at: dt.datetime | None = None
+    strength: Strength | None = None
+    advice: str | None = None  # where another type is the better choice
 
 
 class TotpSetup(Value):
@@ -34,6 +36,7 @@ class EnrolmentAnswer(Value):
     totp: TotpSetup | None = None
     backup_codes: tuple[str, ...] | None = None  # of a first factor whose codes are to be saved before it is active
     recovery_key: str | None = None
+    guidance: str | None = None  # how to keep the codes
 
 
 class ConfirmationAnswer(Value):
@@ -42,6 +45,7 @@ class ConfirmationAnswer(Value):
     factor: FactorView
     backup_codes: tuple[str, ...] | None = None  # the first factor brings ten, or a recovery key, as the policy says
     recovery_key: str | None = None
+    guidance: str | None = None  # how to keep the codes
     assertion: str | None = None  # enrolled inside a login: the confirmation is its proof
 
 
@@ -75,6 +79,7 @@ class BackupCodesAnswer(Value):
 
     backup_codes: tuple[str, ...] | None = None
     recovery_key: str | None = None
+    guidance: str | None = None  # how to keep the codes
 
 
 class TrustedDeviceView(Value):
@@ -107,6 +112,7 @@ class RecoveryCodeAnswer(Value):
 
     recovery_code: str
     expires_at: dt.datetime
+    guidance: str | None = None  # how to hand it over
 
 
 class ResetAnswer(Value):

@@ -12,6 +12,7 @@ from shared.contracts.types import (
     FactorType,
     Method,
     Purpose,
+    Strength,
     Value,
 )
 
@@ -24,6 +25,8 @@ class OfferedFactor(Value):
     name: str
     destination: str | None = None  # masked
     next_send_at: dt.datetime | None = None
+    strength: Strength | None = None
+    advice: str | None = None  # where another type is the better choice
 
 
 class ChallengeView(Value):
@@ -73,6 +76,7 @@ class VerifyAnswer(Value):
     trusted_device: TrustedDeviceToken | None = None
     backup_codes_left: int | None = None  # None: the account has none of them
     recovery_key: str | None = None  # the new one, shown this once: the one that was typed is used up
+    guidance: str | None = None  # how to keep it
     leads_to: Literal["security"] | None = None  # a code stood in for a factor: where a new one is set up
 
 

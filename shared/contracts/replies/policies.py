@@ -3,7 +3,15 @@
 import datetime as dt
 
 from shared.contracts.policy import Policy
-from shared.contracts.types import EnforcementState, Role, Value
+from shared.contracts.types import EnforcementState, FactorType, Role, Strength, Value
+
+
+class OfferedMethod(Value):
+    """A method that the policy allows, and what to say of it."""
+
+    type: FactorType
+    strength: Strength
+    advice: str | None = None  # where another type is the better choice
 
 
 class PolicyView(Value):
@@ -12,6 +20,7 @@ class PolicyView(Value):
     version: int
     policy: Policy
     updated_at: dt.datetime | None = None
+    methods: tuple[OfferedMethod, ...] = ()
 
 
 class PreviewedAccount(Value):

@@ -156,14 +156,17 @@ async def test_row_31_codes_are_text_to_keep_and_the_texts_say_how(stack: Stack)
     async with open_world(stack) as world:
         helpdesk = world.helpdesk
         await put(helpdesk, "ann")
-        ann, _ = await add_app(helpdesk, "ann")
+        ann, shown_first = await add_app(helpdesk, "ann")
+        for advice in ("password manager", "never share", "Prefer an authenticator app over SMS"):
+            assert advice in shown_first["guidance"]
         assert all(re.fullmatch(r"[0-9A-Za-z]+(-[0-9A-Za-z]+)*", code) for code in ann.backup_codes)
         typed = ann.backup_codes[0].lower().replace("-", " ")
         await helpdesk.verify(await challenge_of(helpdesk, "ann"), backup_code=typed)
         shown = await status(helpdesk, "ann")
         assert not [code for code in ann.backup_codes if code in str(shown)]
         body = {"proof": await proof_of(helpdesk, ann)}
-        await helpdesk.call("POST", BACKUP_CODES, body, expect=201)
+        made = await helpdesk.call("POST", BACKUP_CODES, body, expect=201)
+        assert made["guidance"] == shown_first["guidance"]
         [notice, *_] = await told(helpdesk, "ann", "backup_codes_generated")
         assert "where only you can reach them" in notice["text"]
         await helpdesk.call("POST", path_of("ann", "factors"), {"type": "email", **body}, expect=201)

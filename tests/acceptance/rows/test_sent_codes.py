@@ -30,6 +30,7 @@ pytestmark = pytest.mark.acceptance
 
 MOBILE = "+447700900123"
 LANDLINE = "+442079460123"
+LESS_SECURE = "Less secure than an app: numbers can be taken over."
 SPACING = (30, 60, 120)  # seconds
 
 
@@ -39,10 +40,14 @@ async def test_row_06_codes_by_sms_are_six_digits_to_a_mobile_and_an_app_comes_f
         helpdesk, factors = world.helpdesk, path_of("ann", "factors")
         await put(helpdesk, "ann")
         await helpdesk.refused("POST", factors, {"type": "sms", "destination": LANDLINE}, "phone_not_mobile")
+        methods = {each["type"]: each for each in (await helpdesk.call("GET", "/v1/policy"))["methods"]}
+        assert (methods["totp"]["strength"], methods["totp"]["advice"]) == ("strong", None)
+        assert (methods["sms"]["strength"], methods["sms"]["advice"]) == ("less_secure", LESS_SECURE)
         app, app_confirmed = await add_app(helpdesk, "ann")
         proof = await proof_of(helpdesk, app)
         confirmed = await add_channel(helpdesk, "ann", "sms", destination=MOBILE, proof=proof)
         assert MOBILE not in str(confirmed)
+        assert (confirmed["factor"]["strength"], confirmed["factor"]["advice"]) == ("less_secure", LESS_SECURE)
         await helpdesk.move_clock(STEP)
         by_app = await challenge_of(helpdesk, "ann")
         await code_of(helpdesk, "ann", after=1)  # which she does not use; it left because her phone was proved last
@@ -50,6 +55,8 @@ async def test_row_06_codes_by_sms_are_six_digits_to_a_mobile_and_an_app_comes_f
 
         challenge = await challenge_of(helpdesk, "ann")
         assert [factor["type"] for factor in challenge["factors"]] == ["totp", "sms"]
+        assert [factor["strength"] for factor in challenge["factors"]] == ["strong", "less_secure"]
+        assert [factor["advice"] for factor in challenge["factors"]] == [None, LESS_SECURE]
         assert challenge["sent_to"] is None
         before = len(await codes(helpdesk, "ann"))
         by_sms = {"factor_id": challenge["factors"][1]["factor_id"]}
