@@ -326,7 +326,7 @@ async def test_what_is_no_event_is_set_aside_sealed_and_the_next_one_is_taken(ac
         (event("account.reset", reason="x"), "validation_failed /type type_unknown"),
         (event("verify_code", code="123456"), "validation_failed /type type_unknown"),
         (event("account.upserted", role="emperor", email="ann@acme.example"), "validation_failed /data/role enum"),
-        (event("account.upserted", email="ann at acme"), "validation_failed /email email_invalid"),
+        (event("account.upserted", email="ann at acme"), "validation_failed /data/email email_invalid"),
         (event("login.started", first_factor=PASSWORD, trusted_device_token="x"), "validation_failed"),
     ]
     for body, _ in wrong:

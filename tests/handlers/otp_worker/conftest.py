@@ -143,6 +143,10 @@ class Verifier:
         )
         return await self.now()
 
+    async def to_the_start_of_a_step(self) -> dt.datetime:
+        """Move the clock to just after the start of a step, which what follows then has nearly the whole of."""
+        return await self.move(STEP - (await self.now()).timestamp() % STEP)
+
     async def account(self, account_id: str = ANN, **columns: Any) -> None:
         """An agent with a verified mailbox and a phone, unless said otherwise; again: change these columns."""
         mail, phone = contact(f"{account_id}-mail"), contact(f"{account_id}-phone")

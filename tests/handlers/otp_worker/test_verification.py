@@ -36,6 +36,7 @@ async def test_a_right_code_passes_and_is_vouched_for(verifier: Verifier) -> Non
 
 async def test_the_code_that_confirmed_the_enrolment_is_used(verifier: Verifier) -> None:
     """Who looked over the shoulder at the set-up has thirty seconds otherwise."""
+    await verifier.to_the_start_of_a_step()
     app = await verifier.enrol()
     challenge = await verifier.challenge()
     answered = await verifier.verify(challenge.id, app.code(await verifier.now()))
@@ -47,7 +48,8 @@ async def test_the_code_that_confirmed_the_enrolment_is_used(verifier: Verifier)
 async def test_a_code_of_an_earlier_step_is_dead_once_a_later_one_was_accepted(verifier: Verifier) -> None:
     """A, then B, then A again: remembering only the last code would let A through."""
     app = await verifier.enrol()
-    now = await verifier.move(2 * STEP)
+    await verifier.move(STEP)
+    now = await verifier.to_the_start_of_a_step()  # two steps later code A would be a wrong one
     code_a = app.code(now)
     await verifier.passed((await verifier.challenge()).id, code_a)
     now = await verifier.move(STEP)
