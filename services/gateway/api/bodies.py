@@ -46,8 +46,8 @@ class Empty(Body):
 
 
 class TenantBody(TenantSettings, ByProvenAdmin):
-    """The whole of a tenant's settings. Where admins prove themselves, a change of more than `name`, `logo_url`,
-    `colour` and `languages` takes the proof of an `actor`.
+    """The whole of a tenant's settings, in place of those before: what is left out has its default again. Where admins
+    prove themselves, a change of more than `name`, `logo_url`, `colour` and `languages` takes the proof of an `actor`.
     """
 
     model_config = ConfigDict(

@@ -87,7 +87,8 @@ class PolicyFields(Policy):
 
 
 class PolicyBody(PolicyFields, ByProvenAdmin):
-    """The whole policy.
+    """The whole policy, in place of the one before: a member that is left out has its default again. Who changes one
+    member sends all that `GET /v1/policy` says.
 
     `immediately`: a deadline that comes nearer leaves nobody the 24 hours that it else does. `force`: save it though no
     active admin has a factor, signs in through SSO or is exempt.
