@@ -64,6 +64,22 @@ async def test_an_open_recovery_ends_as_an_attack_and_sessions_should_end(ann: S
     await ann.ask(StartRecovery())
 
 
+async def test_what_was_said_before_the_account_was_made_ends_nothing_of_it(ann: Service) -> None:
+    """An id may be given again: the one before may dispute late, and must not sign the new one's owner out."""
+    recovery = RecoveryView.model_validate(await ann.ask(StartRecovery()))
+    before = await ann.now() - dt.timedelta(minutes=1)
+    disputed = events.NoticeDisputed(
+        delivery_id=DeliveryId(new_id()),
+        notification=Notification.FACTOR_ADDED,
+        channel=Channel.EMAIL,
+        happened_at=before,
+        is_repeated=False,
+    )
+    await ann.hear(disputed, at=before)
+    assert (await ann.recovery()).state is recovery.state
+    assert await ann.said(events.SessionsShouldEnd) == []
+
+
 async def test_the_admins_are_told_and_nobody_else(ann: Service) -> None:
     """Not who is inactive, not an address that nobody vouched for, and not the account under another id."""
     await ann.put("root", role="admin", email=contact("root-mail"), locale="de")
