@@ -162,3 +162,34 @@ async def test_a_key_for_logins_alone_enrols_nobody_without_a_login(stack: Stack
             login = await door.login("ann")
             body["challenge_id"] = login["challenge"]["id"]
             await door.call("POST", "/v1/prompt-sessions", body, expect=201)
+
+
+async def test_a_mailbox_proved_in_one_browser_opens_no_enrolment_in_another(stack: Stack) -> None:
+    """Two who sign in alike share a challenge: a thief with the password must not ride on the owner's mailbox."""
+    async with _ann(stack, enrolment_proof=True) as (owner, browser), PromptBrowser(stack.url) as thief:
+        waiting = (await _choice(owner, thief)).form("send")
+        first = await _choice(owner, browser)
+        asked = await browser.send(first.form("send"))
+        choice = await browser.send(asked.form(), code=await code_of(owner.helpdesk, "ann"))
+        stolen = await thief.send(waiting, action="start", type="totp")
+        assert stolen.fault is not None
+        assert stolen.fault.startswith("Too much time has passed")
+        await thief.send(_starting(stolen, "totp"))
+        assert (await owner.helpdesk.call("GET", f"{owner.path}/factors"))["data"] == []
+
+        page = await browser.send(_starting(choice, "totp"))
+        saving = await browser.send(page.form("confirm"), code=_app_of(page).at(owner.helpdesk.now))
+        assert await _redeem(owner, await browser.send(saving.form("saved"))) == "totp"
+
+
+async def test_who_waited_at_the_same_login_adds_no_factor_to_the_owners(stack: Stack) -> None:
+    """The login that the owner completed proves the owner, not the browser that had its page open elsewhere."""
+    async with _ann(stack) as (owner, browser), PromptBrowser(stack.url) as thief:
+        waiting = await _choice(owner, thief)
+        page = await browser.send(_starting(await _choice(owner, browser), "totp"))
+        await browser.send(page.form("confirm"), code=_app_of(page).at(owner.helpdesk.now))
+        stolen = await thief.send(_starting(waiting, "totp"))
+        assert stolen.fault is not None
+        assert stolen.fault.startswith("Too much time has passed")
+        [held] = (await owner.helpdesk.call("GET", f"{owner.path}/factors"))["data"]
+        assert (held["type"], held["state"]) == ("totp", "active")

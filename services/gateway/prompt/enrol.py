@@ -243,9 +243,11 @@ class EnrolPage:
 
     async def _begun_answer(self, visit: Visit, begun: _Begun) -> OpenedAnswer:
         """Begins, or reads what was answered when it began: the key is the same."""
+        challenge_id = visit.session.challenge_id
         command = StartEnrolment(
             factor_type=begun.type,
-            proof=visit.session.challenge_id,
+            proof=challenge_id,
+            redeem_digest=visit.browser.redeem_digest(challenge_id) if challenge_id is not None else None,
             request=key_of(visit, self._path(visit), begun.type.value, begun.nonce),
         )
         return await self._ask(visit, command)

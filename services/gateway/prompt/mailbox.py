@@ -40,7 +40,12 @@ class MailboxStep:
         if not text:
             return None
         sealed = seal(self._typed, Secret(text), typed_place(visit.session.tenant_id, str(challenge_id), "code"))
-        attempt = VerifyCode(challenge_id=challenge_id, code=sealed, request=key_of(visit, path, nonce, text))
+        attempt = VerifyCode(
+            challenge_id=challenge_id,
+            code=sealed,
+            redeem_digest=visit.browser.redeem_digest(challenge_id),  # an enrolment goes on in this browser alone
+            request=key_of(visit, path, nonce, text),
+        )
         return (await self._questions.ask(visit, attempt)).refusal
 
     def shown(

@@ -24,6 +24,7 @@ from services.otp_worker.handlers.seeds import NewSeed, make_seed
 from services.otp_worker.queries.challenges import cancel_challenges, load_open_challenges
 from services.otp_worker.queries.factors import end_factors, insert_factor
 from services.otp_worker.queries.pending_codes import void_pending_codes
+from services.otp_worker.queries.redemptions import is_passed_by
 from shared.contracts import events
 from shared.contracts.commands import StartEnrolment
 from shared.contracts.envelope import Envelope
@@ -110,8 +111,21 @@ async def _permission(asked: Start, uow: UnitOfWork, locked: Locked) -> MayEnrol
         if (refused := await may_not_act(uow, account, wanted.acting)) is not None:
             return refused
         return refuse(RefusalCode.HAS_FACTORS) if locked.held else MayEnrol()
-    permission = may_enrol(account, held=locked.held, proof=await proof_of(uow, account, wanted.proof))
+    proof = await proof_of(uow, account, wanted.proof)
+    if proof is not None and await _is_another_browsers(asked, uow, proof):
+        return refuse(RefusalCode.PROOF_REQUIRED)
+    permission = may_enrol(account, held=locked.held, proof=proof)
     return refuse(permission.code, detail=permission.detail) if isinstance(permission, MayNotEnrol) else permission
+
+
+async def _is_another_browsers(asked: Start, uow: UnitOfWork, proof: Challenge) -> bool:
+    """Whether a login's challenge was passed in another browser than the hosted page's that asks. Two who sign in alike
+    are given the same one, and one of them may be a thief with the password, who waits for its owner to prove it.
+    """
+    digest = asked.data.redeem_digest
+    if digest is None or proof.purpose is not Purpose.ENROLMENT or proof.verified_by is None:
+        return False
+    return not await is_passed_by(uow.conn, asked.tenant_id, proof.id, bytes.fromhex(digest))
 
 
 def _no_address(asked: Start) -> str:

@@ -34,9 +34,8 @@ def hold(typed: Envelope[VerifyCode], attempt: Attempt, outcome: Outcome, change
     digest = typed.data.redeem_digest
     if digest is None or not isinstance(outcome, Ok) or not isinstance(outcome.data, VerifyAnswer):
         return outcome
-    if outcome.data.assertion is None:
-        return outcome  # a mailbox was proved, which lets nobody in
-    device = device_name(typed.data.context.user_agent) if typed.data.trust_device else None
+    is_passed = outcome.data.assertion is not None  # else a mailbox was proved: nobody is let in, this browser goes on
+    device = device_name(typed.data.context.user_agent) if is_passed and typed.data.trust_device else None
     changes.redeemable.append((typed.tenant_id, attempt.challenge.id, bytes.fromhex(digest), device))
     return Ok(outcome.data.model_copy(update={"assertion": None}), holds_secret=outcome.holds_secret)
 

@@ -43,6 +43,7 @@ class StartEnrolment(Request):
     replaces: FactorId | None = None
     acting: Acting | None = None  # an admin sets it up for an account that has no factor
     reason: str | None = None  # theirs
+    redeem_digest: RedeemDigest | None = None  # asked on a hosted page: of the browser that must have passed the login
 
 
 class ConfirmEnrolment(Request):
