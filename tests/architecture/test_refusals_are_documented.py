@@ -38,6 +38,9 @@ _NOT_SAID: Mapping[tuple[str, str], frozenset[Code]] = {
             RefusalCode.CHALLENGE_NOT_FOUND,
         }  # it waits for the challenge, and goes without
     ),
+    ("POST", "/v1/challenges/{challenge_id}/verify"): frozenset(
+        {RefusalCode.RECOVERY_NOT_FOUND}  # of a recovery's code it waits for the hour, and goes without
+    ),
     ("POST", "/v1/accounts/{account_id}/factors/{factor_id}/send"): frozenset({RefusalCode.FACTOR_NOT_OFFERED}),
     ("DELETE", "/v1/accounts/{account_id}/trusted-devices"): frozenset({RefusalCode.DEVICE_NOT_FOUND}),  # names none
     ("GET", "/v1/webhook-endpoints"): frozenset({RefusalCode.WEBHOOK_ENDPOINT_NOT_FOUND}),  # names none

@@ -11,6 +11,7 @@ _OWN = {"gateway": "gateway", "otp_worker": "otp", "policy": "policy", "notifier
 _PUBLISHED = {
     "policy.erased_accounts",
     "policy.login_facts",
+    "policy.open_recoveries",
     "policy.clocks",
     "policy.tenant_now",
     "gateway.tenant_profiles",

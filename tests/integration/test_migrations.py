@@ -113,6 +113,7 @@ _PUBLISHED = {
     "policy.clocks",
     "policy.erased_accounts",
     "policy.login_facts",
+    "policy.open_recoveries",
 }
 
 

@@ -60,7 +60,7 @@ BY_NAME: Final[Mapping[str, object]] = MappingProxyType(
         "next_after": 1042,
         "next_cursor": "MTA0Mg",
         "notification": "factor_added",
-        "notice": "Two-factor sign-in is required from 7 February.",
+        "notice": "recovery_waiting",
         "offset_seconds": 86_400,
         "phone": "•••• 23",
         "pointer": "/email",
@@ -115,7 +115,13 @@ _EVENT: Final[Json] = {
     "datacontenttype": "application/json",
     "data": {"factor_id": _ID, "factor_type": "totp", "is_first": True},
 }
-_DECIDED: Final[Json] = {"assertion": None, "deadline": None, "notice": None, "reason": "factor_enrolled"}
+_DECIDED: Final[Json] = {
+    "assertion": None,
+    "deadline": None,
+    "notice": None,
+    "reason": "factor_enrolled",
+    "recovery": None,
+}
 _ENABLED: Final[Json] = {"disabled_at": None, "disabled_reason": None, "failing_since": None, "missed": 0}
 _ACCOUNT: Final[Json] = {"email_verified": True, "sso": False}
 _TENANT: Final[Json] = {"name": "Acme Helpdesk", "identity_providers": ["https://idp.acme.example"]}
@@ -128,6 +134,7 @@ _FACTOR: Final[Json] = {
     "next_send_at": None,
 }
 _PENDING: Final[Json] = {"state": "pending", "expires_at": _AT, "confirmed_at": None, "last_used_at": None}
+_NO_RECOVERY: Final[Json] = {"recovery_id": None, "ready_at": None}
 _POLICY: Final[Json] = {"methods": ["totp", "email"], "grace_until": None, "grace_days": 7}
 
 _OWN: Final[Mapping[str, Json]] = MappingProxyType(
@@ -159,7 +166,7 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
         "SandboxMessage": {"notification": "code", "subject": "123456 is your sign-in code"},
         "Tenant": _TENANT,
         "TimelineEntry": {"data": _EVENT["data"], "told": None},
-        "VerifyAnswer": {"recovery_key": None, "leads_to": None, "backup_codes_left": None},
+        "VerifyAnswer": {"recovery_key": None, "leads_to": None, "backup_codes_left": None} | _NO_RECOVERY,
         "WebhookDeliveryView": {"reason": None, "next_attempt_at": None},
         "WebhookEndpointView": _ENABLED | {"previous_secret_until": None},
     }

@@ -46,7 +46,13 @@ LOGIN_ROUTES = (
         answer=replies.ChallengeView,
         status=202,
         is_idempotent=True,
-        refusals=(*NOT_OPEN, RefusalCode.FACTOR_NOT_OFFERED, *NOT_SENT, RefusalCode.THROTTLED),
+        refusals=(
+            *NOT_OPEN,
+            RefusalCode.RECOVERY_OVER,
+            RefusalCode.FACTOR_NOT_OFFERED,
+            *NOT_SENT,
+            RefusalCode.THROTTLED,
+        ),
     ),
     Route(
         method="POST",
@@ -61,6 +67,7 @@ LOGIN_ROUTES = (
             *NOT_OPEN,
             *WRONG_CODE,
             RefusalCode.ACCOUNT_INACTIVE,
+            RefusalCode.RECOVERY_OVER,
             RefusalCode.FACTOR_NOT_OFFERED,
             RefusalCode.NO_BACKUP_CODES,
             RefusalCode.NO_RECOVERY_KEY,

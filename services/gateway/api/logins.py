@@ -3,7 +3,9 @@
 import asyncio
 import datetime as dt
 from collections.abc import Mapping
+from uuid import UUID
 
+from services.gateway.api import recoveries
 from services.gateway.api.bodies import Empty, LoginBody, SendBody, VerifyBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from services.gateway.api.prompt_bodies import RedeemBody
@@ -20,7 +22,7 @@ from shared.contracts.commands import (
     VerifyCode,
 )
 from shared.contracts.replies import LoginAnswer
-from shared.contracts.types import ChallengeId, Decision, FactorId
+from shared.contracts.types import ChallengeId, Decision, FactorId, RecoveryId
 from shared.messaging.bus import NoReply, Unavailable
 
 _DELIVERIES_WITHIN = dt.timedelta(seconds=0.5)  # a slow notifier keeps nobody from seeing their challenge
@@ -102,23 +104,26 @@ async def send(call: Call[SendBody, Nothing]) -> Outcome:
 
 
 async def verify(call: Call[VerifyBody, Nothing]) -> Outcome:
-    """Whether what was typed is right."""
+    """Whether what was typed is right. Of a recovery's code, the answer says when the second factor goes off."""
     record = call.path["challenge_id"].lower()
     sealed = {
         name: call.seal_typed(record, "code", value.strip()) for name, value in call.body.typed() if value is not None
     }
-    return await call.ask(
-        VerifyCode(
-            challenge_id=ChallengeId(call.id("challenge_id")),
-            factor_id=FactorId(call.body.factor_id) if call.body.factor_id else None,
-            code=sealed.get("code"),
-            backup_code=sealed.get("backup_code"),
-            recovery_key=sealed.get("recovery_key"),
-            recovery_code=sealed.get("recovery_code"),
-            trust_device=call.body.trust_device,
-            context=call.body.context.value(),
-        )
+    command = VerifyCode(
+        challenge_id=ChallengeId(call.id("challenge_id")),
+        factor_id=FactorId(call.body.factor_id) if call.body.factor_id else None,
+        code=sealed.get("code"),
+        backup_code=sealed.get("backup_code"),
+        recovery_key=sealed.get("recovery_key"),
+        recovery_code=sealed.get("recovery_code"),
+        trust_device=call.body.trust_device,
+        context=call.body.context.value(),
     )
+    outcome = await call.ask(command)
+    if isinstance(outcome, Problem) or outcome.data.get("recovery_id") is None:
+        return outcome
+    ready_at = await recoveries.ready_at(call, RecoveryId(UUID(str(outcome.data["recovery_id"]))))
+    return Said({**outcome.data, "ready_at": ready_at})
 
 
 async def redeem(call: Call[RedeemBody, Nothing]) -> Outcome:

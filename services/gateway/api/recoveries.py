@@ -2,14 +2,16 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from services.gateway.api.auth import KeyScope, forbids
-from services.gateway.api.bodies import CancelRecoveryBody, DenyRecoveryBody, RecoveryBody
+from services.gateway.api.bodies import CancelRecoveryBody, DenyRecoveryBody, RecoveryBody, VerifyBody
 from services.gateway.api.call import Call, Nothing, Outcome, Said
 from shared.clock import host_now
-from shared.contracts.commands import CancelRecovery, DenyRecovery, ReadChallenge, ReadRecovery, StartRecovery
+from shared.contracts.commands import CancelRecovery, DenyRecovery, ReadChallenge, ReadRecovery, Request, StartRecovery
 from shared.contracts.types import ChallengeId, RecoveryId
 from shared.messaging.bus import NoReply, Unavailable
 
@@ -30,17 +32,34 @@ async def _until_there(call: Call[RecoveryBody, Nothing], challenge_id: Challeng
 
     Not for long: where otp_worker is away the request stands all the same, and the challenge comes when it is back.
     """
-    reading = replace(call, key=None)  # the key is the request's own, and its answer is policy's
+    await _until(call, ReadChallenge(challenge_id=challenge_id), lambda _: True)
+
+
+async def ready_at(call: Call[VerifyBody, Nothing], recovery_id: RecoveryId) -> object:
+    """When the recovery whose mailbox was just proved turns the second factor off; None: policy has not said so yet.
+
+    It hears of the proof by a message, and sets the hour then.
+    """
+    found = await _until(call, ReadRecovery(recovery_id=recovery_id), lambda data: data.get("state") != "draft")
+    return found.get("ready_at") if found is not None else None
+
+
+async def _until(
+    call: Call[Any, Nothing], question: Request, is_answer: Callable[[Mapping[str, object]], bool]
+) -> Mapping[str, object] | None:
+    """Ask again, for a second at most, until the answer is what a message on its way will make it."""
+    reading = replace(call, key=None)  # the key is the request's own, and its answer is another one
     end, pause = host_now() + _PATIENCE, _FIRST_PAUSE
     while (left := end - host_now()) > dt.timedelta():
         try:
-            found = await reading.ask(ReadChallenge(challenge_id=challenge_id), at_most=left)
+            found = await reading.ask(question, at_most=left)
         except (NoReply, Unavailable):
-            return
-        if isinstance(found, Said):
-            return
+            return None
+        if isinstance(found, Said) and is_answer(found.data):
+            return found.data
         await asyncio.sleep(pause)
         pause *= 2
+    return None
 
 
 async def get(call: Call[Nothing, Nothing]) -> Outcome:

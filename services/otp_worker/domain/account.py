@@ -10,7 +10,7 @@ from services.otp_worker.domain.sending import Budget
 from services.otp_worker.domain.throttle import Throttle
 from shared.contracts.policy import Policy
 from shared.contracts.requirement import Covered, EarlierPolicy
-from shared.contracts.types import ChallengeId, Contact, Role
+from shared.contracts.types import ChallengeId, Contact, RecoveryId, Role
 
 UNCHANGED = dt.timedelta(days=7)  # after which an address that the helpdesk verified counts as a mailbox
 
@@ -67,6 +67,14 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRecovery:
+    """A recovery of the account, as policy has it; `ready_at` None: its mailbox is not proved yet."""
+
+    id: RecoveryId
+    ready_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account at this moment. `now` is its tenant's time, `system_now` the database's."""
 
@@ -94,6 +102,7 @@ class Account:
     identity_providers: tuple[str, ...] = ()
     domain: str | None
     state: AccountState
+    recovery: OpenRecovery | None = None
     tenant_key: str | None = field(repr=False)
     account_key: bytes | None = field(repr=False)
 

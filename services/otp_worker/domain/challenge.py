@@ -50,8 +50,17 @@ class Challenge:
         return MAX_ATTEMPTS - self.attempts if self.state is ChallengeState.OPEN else 0
 
 
+_UNPROVED = (ChallengeState.OPEN, ChallengeState.CANCELLED)
+
 MAILBOX = "mailbox"
 """`verified_by` of a challenge whose own mailbox was proved: that is no second factor."""
+
+
+def is_for_nothing(challenge: Challenge, open_recovery: RecoveryId | None) -> bool:
+    """Whether the recovery that it was to prove the mailbox for is over, ``open_recovery`` being the account's: a right
+    code must not look as if the waiting had begun.
+    """
+    return challenge.recovery_id not in (None, open_recovery) and challenge.state in _UNPROVED
 
 
 def closed_reason(challenge: Challenge, now: dt.datetime) -> RefusalCode | None:

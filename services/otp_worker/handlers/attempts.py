@@ -7,11 +7,12 @@ from services.otp_worker.adapters.codes import is_one_of
 from services.otp_worker.adapters.seeds import open_seed, seed_place
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account
-from services.otp_worker.domain.challenge import Challenge
+from services.otp_worker.domain.challenge import Challenge, closed_reason, is_for_nothing
 from services.otp_worker.domain.factor import Factor, offered
 from services.otp_worker.domain.sending import SentCode, alive
 from services.otp_worker.domain.totp import ClockOff, Comparison, NoStep, RightStep, UsedStep, compare
 from services.otp_worker.domain.views import offers_factors
+from shared.contracts.replies import RefusalCode
 from shared.contracts.types import Contact, FactorId
 from shared.secret import Secret
 
@@ -63,6 +64,14 @@ class Wrong:
 
 
 Match = Right | Used | Wrong
+
+
+def over_reason(attempt: Attempt) -> RefusalCode | None:
+    """Why nothing is judged or sent any more; None: the challenge is open, and so is what it is for."""
+    recovery = attempt.account.recovery
+    if is_for_nothing(attempt.challenge, recovery.id if recovery is not None else None):
+        return RefusalCode.RECOVERY_OVER
+    return closed_reason(attempt.challenge, attempt.account.now)
 
 
 def target_of(attempt: Attempt, factor_id: FactorId | None) -> Factor | Mailbox | NotOffered:

@@ -21,6 +21,10 @@ async def cancel_challenges_of(asked: Envelope[CancelChallenges], uow: UnitOfWor
     if locked is None or await is_from_before(uow.conn, *locked.account.key, asked.time):
         return Done()
     account = locked.account
+    if asked.data.challenge_id is not None:
+        one = await cancel_challenges(uow.conn, account.tenant_id, [asked.data.challenge_id], at=account.now)
+        uow.publish(*challenge_cancelled(asked, account, one, asked.data.reason))
+        return Done()
     pending = [factor for factor in locked.factors if not factor.is_held]
     ended = await end_factors(
         uow.conn, account.tenant_id, account.id, [factor.id for factor in pending], at=account.now

@@ -10,7 +10,7 @@ from services.otp_worker.domain.challenge import Challenge, closed_reason
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import Send, TooManySends, TooSoon, decide_send, seconds_until
 from services.otp_worker.domain.views import challenge_view
-from services.otp_worker.handlers.attempts import Attempt, Mailbox, NotOffered, target_of
+from services.otp_worker.handlers.attempts import Attempt, Mailbox, NotOffered, over_reason, target_of
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import Destination, destination_of, mailbox_of, send_code
 from services.otp_worker.queries.accounts import load_accounts
@@ -79,7 +79,7 @@ async def send_challenge_code(asked: Envelope[SendCode], uow: UnitOfWork, deps: 
     if seen is None:
         return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
     attempt, account = seen.attempt, seen.attempt.account
-    over = closed_reason(attempt.challenge, account.now)
+    over = over_reason(attempt)
     if over is not None:
         return refuse(over)
     to = _destination(attempt, asked)

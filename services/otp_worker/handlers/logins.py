@@ -16,7 +16,7 @@ from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import destination_of, send_code
 from services.otp_worker.handlers.situation import Login, Situation, key_of, load_situations
 from services.otp_worker.queries.accounts import Key
-from shared.contracts.replies import LoginAnswer, Refusal, RefusalCode
+from shared.contracts.replies import LoginAnswer, Refusal, RefusalCode, WaitingRecovery
 from shared.contracts.types import ChallengeId, ChallengeState, Context, Decision, Method, Purpose
 from shared.ids import new_id
 from shared.messaging.outcome import Deferred, ListOutcome, Ok, Outcome, Refused, refuse
@@ -170,15 +170,26 @@ def _answer(
         if challenge
         else None
     )
+    lacks_mailbox = verdict.enrolment_needs_mailbox and verdict.may_enrol and challenge is None
+    waiting = _waiting(account) if verdict.decision is Decision.ALLOW else None
     answer = LoginAnswer(
         decision=verdict.decision,
         reason=verdict.reason,
         challenge=view,
         deadline=verdict.deadline,
-        notice="no_mailbox" if verdict.enrolment_needs_mailbox and verdict.may_enrol and challenge is None else None,
+        notice="no_mailbox" if lacks_mailbox else "recovery_waiting" if waiting is not None else None,
+        recovery=waiting,
         assertion=assertion,
     )
     return Ok(answer)
+
+
+def _waiting(account: Account) -> WaitingRecovery | None:
+    """Whoever is let in without a code does not stop a recovery by that, but can be asked whether it is theirs."""
+    recovery = account.recovery
+    if recovery is None or recovery.ready_at is None:
+        return None
+    return WaitingRecovery(id=recovery.id, ready_at=recovery.ready_at)
 
 
 def new_challenge(account: Account, purpose: Purpose, context: str) -> Challenge:

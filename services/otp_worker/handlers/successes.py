@@ -41,7 +41,7 @@ def prove_mailbox(cause: Cause, attempt: Attempt, target: Mailbox, changes: Chan
     changes.judged.append((account.tenant_id, verified, account.now))
     changes.say([challenge_verified(cause, account, challenge, Method.EMAIL)])
     changes.say(mailbox_proved(cause, account, target.contact))
-    return Ok(VerifyAnswer(method=Method.EMAIL, amr=amr(Method.EMAIL)))
+    return Ok(VerifyAnswer(method=Method.EMAIL, amr=amr(Method.EMAIL), recovery_id=challenge.recovery_id))
 
 
 def accept(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.backup_code import digits
-from services.otp_worker.domain.challenge import Challenge, closed_reason, fail_code, fail_mailed_code
+from services.otp_worker.domain.challenge import Challenge, fail_code, fail_mailed_code
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import seconds_until
 from services.otp_worker.domain.throttle import code_factors_closed_until
@@ -18,6 +18,7 @@ from services.otp_worker.handlers.attempts import (
     Used,
     Wrong,
     match_code,
+    over_reason,
     target_of,
 )
 from services.otp_worker.handlers.backup_codes import judge_backup_code
@@ -107,7 +108,7 @@ async def _judge_typed(typed: Typed, attempt: Attempt, changes: Changes, uow: Un
         return refuse(RefusalCode.CODE_MALFORMED, attempts_left=attempt.challenge.attempts_left)
     target = target_of(attempt, typed.data.factor_id)
     if isinstance(target, NotOffered):  # of an account that was reset meanwhile nothing is offered: it is over
-        return refuse(closed_reason(attempt.challenge, attempt.account.now) or RefusalCode.FACTOR_NOT_OFFERED)
+        return refuse(over_reason(attempt) or RefusalCode.FACTOR_NOT_OFFERED)
     return _judge_code(typed, attempt, target, Secret(code), changes, deps)
 
 
@@ -115,7 +116,7 @@ def _judge_code(
     typed: Typed, attempt: Attempt, target: Factor | Mailbox, code: Secret[str], changes: Changes, deps: Deps
 ) -> Outcome:
     account, challenge = attempt.account, attempt.challenge
-    over = closed_reason(challenge, account.now)
+    over = over_reason(attempt)
     if over is not None:
         was_passed = challenge.state in (ChallengeState.VERIFIED, ChallengeState.REDEEMED)
         was_used = was_passed and _is_used(attempt, target, code, deps)

@@ -5,13 +5,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from services.otp_worker.domain.account import Account, AccountState, Requirement
+from services.otp_worker.domain.account import Account, AccountState, OpenRecovery, Requirement
 from services.otp_worker.domain.sending import Budget
 from services.otp_worker.domain.tally import Tally
 from services.otp_worker.domain.throttle import Throttle
 from shared.contracts.policy import Policy
 from shared.contracts.requirement import COVERED, EARLIER
-from shared.contracts.types import Contact, Role
+from shared.contracts.types import Contact, RecoveryId, Role
 from shared.db.connection import Connection, Record
 
 Key = tuple[UUID, str]
@@ -38,11 +38,14 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                a.mails_day_started_at, a.day_mails, a.sms_day_started_at, a.day_sms,
                a.backup_set_id, a.backup_generated_at, a.backup_acknowledged_at,
                a.recovery_key_made_at, a.recovery_key_acknowledged_at, a.proofs_from, a.carried_proof_id, a.disputed_at,
+               r.recovery_id, r.ready_at AS recovery_ready_at,
                k.wrapped AS tenant_key, d.wrapped AS account_key
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
           JOIN policy.login_facts AS f ON f.tenant_id = wanted.tenant_id AND f.account_id = wanted.account_id
           LEFT JOIN gateway.tenant_profiles AS t ON t.tenant_id = wanted.tenant_id
           LEFT JOIN otp.accounts AS a ON a.tenant_id = wanted.tenant_id AND a.account_id = wanted.account_id
+          LEFT JOIN policy.open_recoveries AS r ON r.tenant_id = wanted.tenant_id AND r.account_id = wanted.account_id
+                AND (r.state = 'waiting' OR r.draft_until > f.tenant_now)
           LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = wanted.tenant_id
           LEFT JOIN otp.account_keys AS d ON d.tenant_id = wanted.tenant_id AND d.account_id = wanted.account_id
          WHERE NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
@@ -176,9 +179,16 @@ def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Ac
         identity_providers=tuple(settings.get("identity_providers") or ()),
         domain=_domain(settings),
         state=_state(row) if row["factor_epoch"] is not None else AccountState(),
+        recovery=_recovery(row),
         tenant_key=row["tenant_key"],
         account_key=row["account_key"],
     )
+
+
+def _recovery(row: Record) -> OpenRecovery | None:
+    if row["recovery_id"] is None:
+        return None
+    return OpenRecovery(id=RecoveryId(row["recovery_id"]), ready_at=row["recovery_ready_at"])
 
 
 def _state(row: Record) -> AccountState:

@@ -17,7 +17,7 @@ from services.policy.domain.recovery_request import (
     recovery_subjects,
 )
 from services.policy.handlers.case import Case, may_not_act, open_case
-from services.policy.handlers.recovery_end import announce_waiting, cancel_recovery, end_recovery
+from services.policy.handlers.recovery_end import announce_waiting, cancel_recovery, close_challenge, end_recovery
 from services.policy.queries.recovery_requests import (
     end_request,
     find_request,
@@ -70,6 +70,7 @@ async def expire_draft(case: Case, request: RecoveryRequest) -> None:
     if await end_request(case.conn, case.tenant_id, request.recovery_id, RecoveryState.EXPIRED, "not_proved", case.now):
         await cancel_timers(case.conn, case.tenant_id, recovery_subjects(request.recovery_id))
         case.say(events.RecoveryExpired(recovery_id=request.recovery_id))
+        close_challenge(case, request)
 
 
 async def _draft(case: Case, mailbox: Contact, asked: StartRecovery) -> RecoveryRequest:
@@ -125,7 +126,10 @@ async def start_waiting_period(
 
 
 async def read_recovery(message: Envelope[ReadRecovery], uow: UnitOfWork, _deps: Deps) -> Outcome:
-    """The account's newest request."""
+    """The account's newest request, or one by its id."""
+    if message.data.recovery_id is not None:
+        request = await find_request(uow.conn, message.tenant_id, message.data.recovery_id)
+        return Ok(recovery_view(request)) if request is not None else refuse(RefusalCode.RECOVERY_NOT_FOUND)
     found = await requests_since(uow.conn, message.tenant_id, message.account_id or "", message.time)
     return Ok(recovery_view(found[0])) if found else refuse(RefusalCode.RECOVERY_NOT_FOUND)
 

@@ -12,6 +12,7 @@ from services.policy.handlers.recovery_notices import tell_of_recovery
 from services.policy.queries.recovery_requests import end_request, find_request, open_request, put_off
 from services.policy.queries.timers import arm_timers, cancel_timers
 from shared.contracts import events
+from shared.contracts.commands import CancelChallenges
 from shared.contracts.envelope import Event
 from shared.contracts.notifications import Notification
 from shared.contracts.types import RecoveryId, RecoveryState
@@ -28,11 +29,18 @@ async def end_recovery(
         return False
     await cancel_timers(case.conn, case.tenant_id, recovery_subjects(request.recovery_id))
     case.say(said)
+    close_challenge(case, request)
     if request.state is RecoveryState.WAITING and standing is not None:
         await tell(
             case, standing.account, Notification.RECOVERY_CANCELLED, {"happened_at": case.now}, request.recovery_id
         )
     return True
+
+
+def close_challenge(case: Case, request: RecoveryRequest) -> None:
+    """The code that was mailed for a draft proves nothing any more: nobody shall be asked for it."""
+    if request.state is RecoveryState.DRAFT:
+        case.say(CancelChallenges(reason="recovery_over", challenge_id=request.challenge_id))
 
 
 async def cancel_recovery(case: Case, request: RecoveryRequest, standing: Standing | None, reason: str) -> bool:

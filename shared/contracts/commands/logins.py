@@ -106,12 +106,15 @@ class ReadChallenge(Request):
 
 
 class CancelChallenges(Command):
-    """The account signs in through SSO from now on, or not at all: what is under way ends."""
+    """The account signs in through SSO from now on, or not at all: what is under way ends. With `challenge_id` that
+    one alone: what it was for is over.
+    """
 
     type = "cancel_challenges"
     lane = _OTP_COMMANDS
 
     reason: str
+    challenge_id: ChallengeId | None = None
 
 
 class OpenRecoveryChallenge(Command):

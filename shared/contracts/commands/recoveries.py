@@ -18,10 +18,12 @@ class StartRecovery(Request):
 
 
 class ReadRecovery(Request):
-    """The account's newest recovery request. Answer: `RecoveryView`."""
+    """The account's newest recovery request, or the one of this id. Answer: `RecoveryView`."""
 
     type = "read_recovery"
     lane = _POLICY_REQUESTS
+
+    recovery_id: RecoveryId | None = None
 
 
 class CancelRecovery(Request):

@@ -50,6 +50,7 @@ from shared.contracts.replies.logins import (
     Renewed,
     TrustedDeviceToken,
     VerifyAnswer,
+    WaitingRecovery,
 )
 from shared.contracts.replies.moving import (
     ExportedPage,
@@ -140,6 +141,7 @@ __all__ = [
     "TrustedDeviceToken",
     "TrustedDeviceView",
     "VerifyAnswer",
+    "WaitingRecovery",
     "WebhookDeliveries",
     "WebhookDeliveryView",
     "WebhookEndpointView",

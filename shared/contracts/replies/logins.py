@@ -12,6 +12,7 @@ from shared.contracts.types import (
     FactorType,
     Method,
     Purpose,
+    RecoveryId,
     Strength,
     Value,
 )
@@ -47,14 +48,24 @@ class ChallengeView(Value):
     trusted_device_days: int = 0  # for so long a browser may be trusted by passing it; 0: no trust is to be had here
 
 
+class WaitingRecovery(Value):
+    """A recovery that turns the second factor off at `ready_at`, unless somebody stops it."""
+
+    id: RecoveryId
+    ready_at: dt.datetime
+
+
 class LoginAnswer(Value):
-    """May the account in."""
+    """May the account in. `notice`: ``no_mailbox``, an enrolment needs a mailbox and the account has none that counts;
+    ``recovery_waiting``, ask who is let in "was this you?" of `recovery`, and cancel it where it was not.
+    """
 
     decision: Decision
     reason: str
     challenge: ChallengeView | None = None
     deadline: dt.datetime | None = None
     notice: str | None = None
+    recovery: WaitingRecovery | None = None
     assertion: str | None = None  # JWT, when a trusted device stood in for the code
 
 
@@ -78,6 +89,8 @@ class VerifyAnswer(Value):
     recovery_key: str | None = None  # the new one, shown this once: the one that was typed is used up
     guidance: str | None = None  # how to keep it
     leads_to: Literal["security"] | None = None  # a code stood in for a factor: where a new one is set up
+    recovery_id: RecoveryId | None = None  # whose mailbox was proved
+    ready_at: dt.datetime | None = None  # when that recovery turns the second factor off; None: not known yet
 
 
 class Renewed(Value):

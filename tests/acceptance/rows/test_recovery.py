@@ -8,6 +8,7 @@ import pytest
 
 from services.cli.demo.helpdesk import Helpdesk, Json
 from services.cli.demo.world import Person
+from shared.ids import new_id
 from tests.support.backend import (
     HOUR,
     MINUTE,
@@ -44,9 +45,16 @@ async def waiting(helpdesk: Helpdesk) -> tuple[Person, Json]:
     asked = await helpdesk.call("POST", RECOVERY, {}, expect=201)
     assert asked["state"] == "draft"
     code = await code_of(helpdesk, "ann", after=before)
-    proved = await helpdesk.verify({"id": asked["challenge_id"]}, code=code)
+    verify, key = f"/v1/challenges/{asked['challenge_id']}/verify", str(new_id())
+    proved = await helpdesk.call("POST", verify, {"code": code}, key=key)
     assert not proved.get("assertion"), "a mailbox is no second factor"
-    return ann, await until(helpdesk, "waiting")
+    assert proved["recovery_id"] == asked["id"]
+    request = await until(helpdesk, "waiting")
+    again = await eventually(
+        lambda: helpdesk.call("POST", verify, {"code": code}, key=key), lambda seen: seen["ready_at"] is not None
+    )
+    assert again["ready_at"] == request["ready_at"], "the page for the code says the hour"
+    return ann, request
 
 
 def links_of(notices: list[Json]) -> dict[str, str]:
@@ -119,3 +127,12 @@ async def test_row_17_a_real_code_or_the_link_in_a_notice_stops_it(stack: Stack)
         await until(helpdesk, "cancelled")
         await helpdesk.move_clock(24 * HOUR + MINUTE)
         assert (await helpdesk.login("ann"))["decision"] == "challenge"
+
+        before = len(await codes(helpdesk, "ann"))
+        third = await helpdesk.call("POST", RECOVERY, {}, expect=201)
+        code = await code_of(helpdesk, "ann", after=before)
+        await helpdesk.call("POST", path_of("ann", "recovery", third["id"], "cancel"), {})
+        await helpdesk.refused(
+            "POST", f"/v1/challenges/{third['challenge_id']}/verify", {"code": code}, "recovery_over"
+        )
+        assert (await helpdesk.call("GET", RECOVERY))["state"] == "cancelled"

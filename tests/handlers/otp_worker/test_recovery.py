@@ -3,7 +3,16 @@
 import datetime as dt
 
 from shared.contracts import commands, events
-from shared.contracts.commands import ConcludeRecovery, ExecuteRecovery, OpenRecoveryChallenge, ReadSecurity, SendCode
+from shared.contracts.commands import (
+    CancelChallenges,
+    ConcludeRecovery,
+    ExecuteRecovery,
+    OpenRecoveryChallenge,
+    ReadChallenge,
+    ReadSecurity,
+    SendCode,
+)
+from shared.contracts.replies import WaitingRecovery
 from shared.contracts.types import ChallengeId, FactorType, Method, RecoveryId
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact
@@ -109,11 +118,89 @@ async def test_what_is_heard_twice_happens_once(verifier: Verifier) -> None:
     assert len(await verifier.said(events.SessionsShouldEnd)) == 1
 
 
-async def _opened(verifier: Verifier) -> tuple[RecoveryId, ChallengeId]:
+async def test_a_code_for_a_recovery_that_was_stopped_proves_nothing(verifier: Verifier) -> None:
+    """It was taken with a 200, and its owner waited a day for nothing. The news that it was stopped may be on its way
+    still, so policy's own word counts; then the challenge ends, too.
+    """
+    await verifier.enrol()
+    recovery_id, challenge_id = await _opened(verifier)
+    code = (await verifier.codes())[-1]
+    await _end(verifier, recovery_id)
+    assert (await verifier.verify(challenge_id, code)).code == "recovery_over"
+    await verifier.move(30)
+    assert (await verifier.ask(SendCode(challenge_id=challenge_id))).code == "recovery_over"
+    other = await verifier.challenge()
+    await verifier.hear(CancelChallenges(reason="recovery_over", challenge_id=challenge_id))
+    [cancelled] = await verifier.said(events.ChallengeCancelled)
+    assert (cancelled.data.challenge_id, cancelled.data.reason) == (challenge_id, "recovery_over")
+    assert (await verifier.verify(challenge_id, code)).code == "recovery_over"
+    assert (await verifier.data(ReadChallenge(challenge_id=other.id)))["state"] == "open"
+
+
+async def test_a_draft_whose_day_is_over_is_proved_by_nothing(verifier: Verifier) -> None:
+    """Its timer may be late; policy would drop the proof in silence."""
+    await verifier.enrol()
+    _, challenge_id = await _opened(verifier, draft_until=await verifier.now() + dt.timedelta(minutes=5))
+    await verifier.move(300)
+    assert (await verifier.verify(challenge_id, (await verifier.codes())[-1])).code == "recovery_over"
+
+
+async def test_who_comes_on_a_trusted_device_is_asked_was_this_you(verifier: Verifier) -> None:
+    """Nothing is typed there that would stop a recovery: its owner must hear of it, and of its hour, all the same."""
+    app = await verifier.enrol()
+    now = await verifier.move(STEP)
+    proved = await verifier.passed((await verifier.challenge()).id, app.code(now), trust_device=True)
+    assert proved.trusted_device is not None
+    token = verifier.typed(ANN, proved.trusted_device.token, "trusted_device_token")
+    recovery_id, _ = await _opened(verifier)
+    login = await verifier.login(trusted_device_token=token)
+    assert (login.decision, login.notice, login.recovery) == ("allow", None, None)  # nobody has proved the mailbox
+    ready_at = await verifier.now() + dt.timedelta(days=1)
+    await verifier.admin.execute(
+        "UPDATE policy.recovery_requests SET state = 'waiting', proved_at = $3, ready_at = $4"
+        " WHERE tenant_id = $1 AND recovery_id = $2",
+        verifier.tenant_id,
+        recovery_id,
+        await verifier.now(),
+        ready_at,
+    )
+    login = await verifier.login(trusted_device_token=token)
+    assert (login.decision, login.notice) == ("allow", "recovery_waiting")
+    assert login.recovery == WaitingRecovery(id=recovery_id, ready_at=ready_at)
+    assert (await verifier.login()).notice is None  # a challenge: passing it is the answer
+    await _end(verifier, recovery_id)
+    assert (await verifier.login(trusted_device_token=token)).notice is None
+
+
+async def _opened(verifier: Verifier, draft_until: dt.datetime | None = None) -> tuple[RecoveryId, ChallengeId]:
+    """As policy does: its request, and then the command."""
     recovery_id, challenge_id = RecoveryId(new_id()), ChallengeId(new_id())
-    mailbox = contact("ann-mail")
+    mailbox, now = contact("ann-mail"), await verifier.now()
+    await verifier.admin.execute(
+        """
+        INSERT INTO policy.recovery_requests (tenant_id, recovery_id, account_id, state, challenge_id,
+                                              challenge_opened_at, mailbox_masked, requested_at, draft_until)
+        VALUES ($1, $2, $3, 'draft', $4, $5, $6, $5, $7)
+        """,
+        verifier.tenant_id,
+        recovery_id,
+        ANN,
+        challenge_id,
+        now,
+        mailbox.masked,
+        draft_until or now + dt.timedelta(days=1),
+    )
     await verifier.hear(OpenRecoveryChallenge(recovery_id=recovery_id, challenge_id=challenge_id, mailbox=mailbox))
     return recovery_id, challenge_id
+
+
+async def _end(verifier: Verifier, recovery_id: RecoveryId) -> None:
+    await verifier.admin.execute(
+        "UPDATE policy.recovery_requests SET state = 'cancelled', ended_at = now()"
+        " WHERE tenant_id = $1 AND recovery_id = $2",
+        verifier.tenant_id,
+        recovery_id,
+    )
 
 
 async def _last_code(verifier: Verifier) -> commands.SendEmail:

@@ -11,10 +11,12 @@ import pytest
 
 from shared.contracts import events
 from shared.contracts.commands import (
+    CancelChallenges,
     CancelRecovery,
     ConcludeRecovery,
     DenyRecovery,
     ExecuteRecovery,
+    ExpireRecovery,
     FinishRecovery,
     Notify,
     OpenRecoveryChallenge,
@@ -286,6 +288,20 @@ async def test_a_new_factor_cancels(ann: Service) -> None:
     await ann.enrol(kind=FactorType.EMAIL)
     view = await ann.recovery()
     assert (view.state, view.end_reason) == (RecoveryState.CANCELLED, "factor_added")
+
+
+async def test_the_code_of_a_draft_that_is_over_is_called_in(ann: Service) -> None:
+    """Whoever types it later must not believe that the waiting has begun; one that was proved is spent already."""
+    stopped = await start(ann)
+    await ann.ask(CancelRecovery(recovery_id=stopped.id))
+    forgotten = await start(ann)
+    await ann.move(DAY)
+    await ann.hear(ExpireRecovery(recovery_id=forgotten.id))
+    called_in = [each.data.challenge_id for each in await ann.said(CancelChallenges)]
+    assert called_in == [stopped.challenge_id, forgotten.challenge_id]
+    proved = await prove(ann)
+    await ann.ask(CancelRecovery(recovery_id=proved.id))
+    assert len(await ann.said(CancelChallenges)) == 2
 
 
 async def test_sso_and_deactivation_cancel(ann: Service) -> None:
