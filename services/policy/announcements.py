@@ -65,14 +65,15 @@ def policy_view(stored: StoredPolicy) -> PolicyView:
 
 def recovery_view(request: RecoveryRequest) -> RecoveryView:
     """A request as its tenant sees it; the challenge only while there is a mailbox to prove."""
-    is_draft = request.state is RecoveryState.DRAFT
+    is_draft, is_denied = request.state is RecoveryState.DRAFT, request.state is RecoveryState.DENIED
     return RecoveryView(
         id=request.recovery_id,
         state=request.state,
         requested_at=request.requested_at,
         ready_at=request.ready_at,
         ended_at=request.ended_at,
-        end_reason=request.end_reason,
+        end_reason="denied" if is_denied else request.end_reason,
+        end_note=request.end_reason if is_denied else None,
         challenge_id=request.challenge_id if is_draft else None,
         mailbox=request.mailbox_masked,
     )

@@ -138,6 +138,24 @@ class RecoveryPending(Notice):
     cancel_url: Link = Field(repr=False)
 
 
+class RecoveryEnd(enum.StrEnum):
+    """Why a waiting recovery is not carried out, as far as its owner needs to know."""
+
+    STOPPED = "stopped"  # by somebody who may: the link, or signed in at the helpdesk
+    SIGNED_IN = "signed_in"  # somebody passed with a second factor, or set one up
+    DENIED = "denied"
+    ATTACK = "attack"  # "this was not me"
+    UNHEARD = "unheard"  # nobody could be told of it
+    GONE = "gone"  # the second factors were removed
+    LEFT = "left"  # the account signs in another way, or not at all
+
+
+class RecoveryCancelled(Notice):
+    """A waiting recovery is over; `cause` says by what, which decides on what helps now."""
+
+    cause: RecoveryEnd = RecoveryEnd.STOPPED
+
+
 class EnforcementStarted(Notice):
     """A second factor will be required from `deadline`, which is `days` away."""
 
@@ -232,7 +250,7 @@ PARAMS: Mapping[Notification, type[Notice]] = MappingProxyType(
         Notification.RECOVERY_HALF_TIME: RecoveryPending,
         Notification.RECOVERY_LAST_HOUR: RecoveryPending,
         Notification.RECOVERY_EXECUTED: Notice,
-        Notification.RECOVERY_CANCELLED: Notice,
+        Notification.RECOVERY_CANCELLED: RecoveryCancelled,
         Notification.ENFORCEMENT_STARTED: EnforcementStarted,
         Notification.ENFORCEMENT_REMINDER: EnforcementReminder,
         Notification.ENFORCEMENT_CHANGED: EnforcementChanged,

@@ -135,6 +135,7 @@ _FACTOR: Final[Json] = {
 }
 _PENDING: Final[Json] = {"state": "pending", "expires_at": _AT, "confirmed_at": None, "last_used_at": None}
 _NO_RECOVERY: Final[Json] = {"recovery_id": None, "ready_at": None}
+_NOT_ENDED: Final[Json] = {"ended_at": None, "end_reason": None, "end_note": None}
 _POLICY: Final[Json] = {"methods": ["totp", "email"], "grace_until": None, "grace_days": 7}
 
 _OWN: Final[Mapping[str, Json]] = MappingProxyType(
@@ -159,8 +160,8 @@ _OWN: Final[Mapping[str, Json]] = MappingProxyType(
         "OfferedFactor": {"destination": None, "next_send_at": None, "advice": None},
         "Policy": _POLICY,
         "RedeemAnswer": {"leads_to": None},
-        "RecoveryView": {"ended_at": None, "end_reason": None, "challenge_id": None, "state": "waiting"},
         "OfferedMethod": {"type": "sms", "strength": "less_secure"},
+        "RecoveryView": _NOT_ENDED | {"challenge_id": None, "state": "waiting"},
         "Requirement": {"scope": "roles", "roles": ["agent", "admin"]},
         "RevokedDevices": {"revoked": 2},
         "SandboxMessage": {"notification": "code", "subject": "123456 is your sign-in code"},
@@ -210,6 +211,7 @@ BY_CALL: Final[Mapping[tuple[str, str], Json]] = MappingProxyType(
             "state": "denied",
             "ended_at": _AT,
             "end_reason": "denied",
+            "end_note": "Not asked for by the owner",
         },
     }
 )

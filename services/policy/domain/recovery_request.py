@@ -4,13 +4,15 @@ The diagram is in ``recovery_request.md``.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from services.policy.domain.account import Account
 from services.policy.domain.standing import Standing
 from services.policy.domain.timer import Timer
 from shared.contracts.commands import ExpireRecovery, FinishRecovery, RemindOfRecovery
-from shared.contracts.notifications import Notification
+from shared.contracts.notifications import Notification, RecoveryEnd
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ChallengeId, Channel, Contact, Method, Purpose, RecoveryId, RecoveryState
 
@@ -172,6 +174,31 @@ def ready_at(standing: Standing, proved_at: dt.datetime) -> dt.datetime:
     if account.email_changed_at is not None:
         instants.append(account.email_changed_at + AFTER_ADDRESS_CHANGE)
     return max(instants)
+
+
+_CAUSES: Mapping[str, RecoveryEnd] = MappingProxyType(
+    {
+        "signed_in": RecoveryEnd.SIGNED_IN,
+        "real_success": RecoveryEnd.SIGNED_IN,
+        "factor_added": RecoveryEnd.SIGNED_IN,
+        "admin_reset": RecoveryEnd.GONE,
+        "sso": RecoveryEnd.LEFT,
+        "account_inactive": RecoveryEnd.LEFT,
+        ATTACK: RecoveryEnd.ATTACK,
+        UNHEARD: RecoveryEnd.UNHEARD,
+    }
+)
+
+
+def told_end(state: RecoveryState, reason: str) -> RecoveryEnd:
+    """What its owner is told of why a waiting request ended."""
+    match state:
+        case RecoveryState.DENIED:
+            return RecoveryEnd.DENIED  # the reason is the admin's own text
+        case RecoveryState.SUPERSEDED:
+            return RecoveryEnd.GONE
+        case _:
+            return _CAUSES.get(reason, RecoveryEnd.STOPPED)
 
 
 def is_elsewhere(request: RecoveryRequest, channel: Channel, masked: str) -> bool:

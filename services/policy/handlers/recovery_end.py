@@ -4,6 +4,7 @@ from services.policy.domain.recovery_request import (
     RecoveryRequest,
     ready_at,
     recovery_subjects,
+    told_end,
     waiting_timers,
 )
 from services.policy.domain.standing import Standing
@@ -31,9 +32,8 @@ async def end_recovery(
     case.say(said)
     close_challenge(case, request)
     if request.state is RecoveryState.WAITING and standing is not None:
-        await tell(
-            case, standing.account, Notification.RECOVERY_CANCELLED, {"happened_at": case.now}, request.recovery_id
-        )
+        params = {"happened_at": case.now, "cause": told_end(state, reason)}
+        await tell(case, standing.account, Notification.RECOVERY_CANCELLED, params, request.recovery_id)
     return True
 
 

@@ -9,6 +9,7 @@ from services.policy.domain.recovery_request import (
     RecoveryRequest,
     is_heard,
     recovery_subjects,
+    told_end,
     waiting_timers,
 )
 from services.policy.domain.standing import Standing
@@ -117,14 +118,15 @@ async def conclude_recovery(message: Envelope[ConcludeRecovery], uow: UnitOfWork
     if not await conclude_request(case.conn, case.tenant_id, fact.recovery_id, state, reason, case.now):
         return Done()
     await cancel_timers(case.conn, case.tenant_id, recovery_subjects(fact.recovery_id))
+    params: dict[str, object] = {"happened_at": case.now}
     if fact.is_executed:
         await require_enrolment(case.conn, case.tenant_id, case.account_id, case.now)
         case.say(events.RecoveryExecuted(recovery_id=fact.recovery_id, revoked_factors=fact.revoked_factors))
         notification = Notification.RECOVERY_EXECUTED
     else:
         case.say(events.RecoveryCancelled(recovery_id=fact.recovery_id, reason="real_success"))
-        notification = Notification.RECOVERY_CANCELLED
+        notification, params = Notification.RECOVERY_CANCELLED, params | {"cause": told_end(state, "real_success")}
     standing = await case.standing()
     if standing is not None:
-        await tell(case, standing.account, notification, {"happened_at": case.now}, fact.recovery_id)
+        await tell(case, standing.account, notification, params, fact.recovery_id)
     return Done()

@@ -374,7 +374,7 @@ async def test_an_admin_denies(ann: Service) -> None:
     """With a reason, which is kept; once; and who was told that it waits hears that it does not."""
     waiting = await prove(ann)
     denied = RecoveryView.model_validate(await ann.ask(DenyRecovery(recovery_id=waiting.id, reason="unknown caller")))
-    assert (denied.state, denied.end_reason) == (RecoveryState.DENIED, "unknown caller")
+    assert (denied.state, denied.end_reason, denied.end_note) == (RecoveryState.DENIED, "denied", "unknown caller")
     again = DenyRecovery(recovery_id=waiting.id, reason="again")
     assert await ann.refused(again) is RefusalCode.RECOVERY_OVER
     assert len(await ann.said(events.RecoveryDenied)) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from services.notifier.adapters.renderer import TEMPLATES, Renderer
 from services.notifier.domain.sms_text import segments
-from shared.contracts.notifications import PARAMS, WITHOUT_DISPUTE, Notice, Notification
+from shared.contracts.notifications import PARAMS, WITHOUT_DISPUTE, Notice, Notification, RecoveryCancelled, RecoveryEnd
 from shared.contracts.types import FactorType, Purpose
 
 LANGUAGES = ("de", "en")
@@ -51,6 +51,7 @@ OPTIONAL: Mapping[str, object] = {
     "has_key": True,
     "deadline": AT,
     "exempt_until": AT,
+    "cause": RecoveryEnd.ATTACK,
     "may_enrol": True,
     "until": AT,
     "admin": "admin-4711.support~east",
@@ -83,6 +84,20 @@ def test_every_language_has_every_part_of_every_text(renderer: Renderer) -> None
     for language in LANGUAGES:
         folders = {each.name: {part.name for part in each.iterdir()} for each in (TEMPLATES / language).glob("*/")}
         assert folders == {str(notification): PARTS for notification in Notification}
+
+
+@in_every_language
+@pytest.mark.parametrize("cause", list(RecoveryEnd))
+def test_a_recovery_that_ended_says_by_what(renderer: Renderer, cause: RecoveryEnd, language: str) -> None:
+    """To ask again is no advice where nobody may for a day, and whoever did not sign in must hear that somebody did."""
+    given = RecoveryCancelled(tenant_name="Acme", happened_at=AT, cause=cause)
+    every = {
+        each: renderer.render_email(Notification.RECOVERY_CANCELLED, language, given.model_copy(update={"cause": each}))
+        for each in RecoveryEnd
+    }
+    assert [each for each in every if every[each].text == every[cause].text] == [cause]
+    again = {"en": "ask again", "de": "bei der nächsten Anmeldung"}[language]
+    assert (again in every[cause].text) is (cause is RecoveryEnd.STOPPED)
 
 
 @in_every_language

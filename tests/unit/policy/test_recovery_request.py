@@ -16,6 +16,7 @@ from services.policy.domain.recovery_request import (
     may_start,
     ready_at,
     recovery_subjects,
+    told_end,
     waiting_timers,
 )
 from services.policy.domain.standing import Standing
@@ -147,6 +148,25 @@ def test_notices_at_half_time_and_one_hour_before() -> None:
     assert at(NOW) == [("/half_time", 12 * HOUR), ("/last_hour", 23 * HOUR), ("", DAY)]
     assert at(NOW + 12 * HOUR) == [("/last_hour", 23 * HOUR), ("", DAY)]
     assert {timer.subject for timer in waiting_timers(WAITING, NOW)} == set(recovery_subjects(WAITING.recovery_id))
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "told"),
+    [
+        (RecoveryState.CANCELLED, "signed_in", "signed_in"),
+        (RecoveryState.CANCELLED, "real_success", "signed_in"),
+        (RecoveryState.CANCELLED, "admin_reset", "gone"),
+        (RecoveryState.SUPERSEDED, "asked", "gone"),
+        (RecoveryState.DENIED, "attack", "denied"),
+        (RecoveryState.CANCELLED, "attack", "attack"),
+        (RecoveryState.CANCELLED, "unheard", "unheard"),
+        (RecoveryState.CANCELLED, "sso", "left"),
+        (RecoveryState.CANCELLED, "cancelled_by_link", "stopped"),
+    ],
+)
+def test_its_owner_is_told_by_what_it_ended(state: RecoveryState, reason: str, told: str) -> None:
+    """Each takes another step next: to ask again is no advice where nobody may for a day, or where nothing is left."""
+    assert told_end(state, reason) == told
 
 
 def test_hours_are_told_in_whole_ones() -> None:
