@@ -75,6 +75,10 @@ async def test_an_app_is_set_up_its_codes_are_saved_and_the_login_goes_on(stack:
         lost = await browser.send(wrong.form("confirm"), code=app.at(owner.helpdesk.now))  # the answer was lost
         assert re.findall(_CODE, lost.text) == codes
         home = await browser.send(saving.form("saved"))
+        late = await browser.send(wrong.form("confirm"), code=app.at(owner.helpdesk.now))  # somebody presses "back"
+        assert late.location == home.location
+        began = await browser.send(_starting(choice, "totp"))
+        assert app.secret not in began.text.replace(" ", "")
         assert home.said_home["state"] == "s"
         assert await _redeem(owner, home) == "totp"
         status = await owner.status()

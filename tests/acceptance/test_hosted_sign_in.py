@@ -120,6 +120,8 @@ async def test_a_backup_code_and_a_recovery_key(stack: Stack) -> None:
         assert again.text == shown.text
         home = await browser.get(shown.links["I saved it: go on"])
         assert (await _redeem(owner, home))["method"] == "recovery_key"
+        late = await browser.send(asked.form(), code=key)  # somebody presses "back" at the same machine
+        assert late.status == 410
         await told(owner.helpdesk, "ann", "recovery_key_used")
 
 

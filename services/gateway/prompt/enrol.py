@@ -27,6 +27,7 @@ from shared.contracts.commands import (
     ConfirmEnrolment,
     ReadAccount,
     ReadPolicy,
+    ReadSecurity,
     Request,
     SendEnrolmentCode,
     StartEnrolment,
@@ -38,11 +39,13 @@ from shared.contracts.replies import (
     PolicyView,
     Refusal,
     RefusalCode,
+    SecurityView,
 )
-from shared.contracts.types import ChallengeState, FactorId, FactorType, Purpose
+from shared.contracts.types import ChallengeState, FactorId, FactorState, FactorType, Purpose
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, typed_place
 from shared.messaging.answering import OpenedAnswer
+from shared.messaging.bus import Unavailable
 from shared.secret import Secret
 
 _TYPES = (FactorType.TOTP, FactorType.EMAIL, FactorType.SMS)
@@ -107,7 +110,10 @@ class EnrolPage:
         answer = await self._begun_answer(visit, begun)
         if answer.refusal is not None:
             return await self._stand(visit, answer.refusal)
-        return await self._form(visit, begun, EnrolmentAnswer.model_validate(answer.data))
+        made = EnrolmentAnswer.model_validate(answer.data)
+        if await self._is_over(visit, made.factor.id):
+            return await self._stand(visit)
+        return await self._form(visit, begun, made)
 
     async def _resend(self, visit: Visit, begun: _Begun, factor_id: FactorId, nonce: str) -> web.Response:
         key = key_of(visit, self._path(visit, f"{factor_id}/send"), nonce)
@@ -134,7 +140,8 @@ class EnrolPage:
         if answer.refusal is not None:
             return await self._again(visit, begun, answer.refusal)
         confirmed = ConfirmationAnswer.model_validate(answer.data)
-        if confirmed.backup_codes is None and confirmed.recovery_key is None:
+        has_codes = confirmed.backup_codes is not None or confirmed.recovery_key is not None
+        if not has_codes or await self._is_saved(visit):
             return await self._finish(visit)
         values = {
             **visit.form_values(),
@@ -210,7 +217,10 @@ class EnrolPage:
         answer = await self._begun_answer(visit, begun)
         if answer.refusal is not None:
             return await self._stand(visit, answer.refusal)
-        return await self._form(visit, begun, EnrolmentAnswer.model_validate(answer.data), refusal, fault)
+        made = EnrolmentAnswer.model_validate(answer.data)
+        if await self._is_over(visit, made.factor.id):
+            return await self._stand(visit)
+        return await self._form(visit, begun, made, refusal, fault)
 
     async def _form(
         self,
@@ -251,6 +261,24 @@ class EnrolPage:
             request=key_of(visit, self._path(visit), begun.type.value, begun.nonce),
         )
         return await self._ask(visit, command)
+
+    async def _is_over(self, visit: Visit, factor_id: FactorId) -> bool:
+        """Whether the factor is pending no more: then whoever presses "back" after its owner is shown no key of it."""
+        pending = (each for each in (await self._security(visit)).factors if each.state is FactorState.PENDING)
+        return all(each.id != factor_id for each in pending)
+
+    async def _is_saved(self, visit: Visit) -> bool:
+        """Whether the person has said so: then the codes are shown no more, not to a lost answer's browser either."""
+        status = (await self._security(visit)).backup_codes
+        key = status.recovery_key
+        return status.acknowledged_at is not None or (key is not None and key.acknowledged_at is not None)
+
+    async def _security(self, visit: Visit) -> SecurityView:
+        """As the account stands. Raises `Unavailable` where it was erased meanwhile."""
+        answer = await self._ask(visit, ReadSecurity())
+        if answer.refusal is not None:
+            raise Unavailable(answer.refusal.code.value)
+        return SecurityView.model_validate(answer.data)
 
     async def _ask(self, visit: Visit, command: Request) -> OpenedAnswer:
         return await self._questions.ask(visit, command, account_id=visit.session.account_id)

@@ -96,7 +96,7 @@ class SignInPage:
         if answer.refusal is not None:
             return await self._stand(visit, way=way, factor_id=factor_id, refusal=answer.refusal)
         new_key = VerifyAnswer.model_validate(answer.data).recovery_key
-        return home(visit) if new_key is None else self._new_key(visit, new_key)
+        return home(visit) if new_key is None else await self._new_key(visit, new_key)
 
     async def _stand(
         self,
@@ -118,8 +118,13 @@ class SignInPage:
             return home(visit)
         return ended(self._pages, visit, end_of(view.state))
 
-    def _new_key(self, visit: Visit, recovery_key: str) -> web.Response:
-        """The key that was typed is used up. The new one is shown before the person goes on, and only now."""
+    async def _new_key(self, visit: Visit, recovery_key: str) -> web.Response:
+        """The key that was typed is used up. The new one is shown before the person goes on, and only now: whoever
+        presses "back" once the helpdesk has let the person in is shown none.
+        """
+        view = await self._questions.challenge(visit, challenge_of(visit))
+        if view is None or view.state is not ChallengeState.VERIFIED:
+            return ended(self._pages, visit, OVER)
         values = {"tenant_name": visit.session.tenant_name, "recovery_key": recovery_key, "go_on": visit.action}
         return self._pages.form("recovery_key_replaced.html", values, visit.language)
 
