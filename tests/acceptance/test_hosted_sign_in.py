@@ -57,6 +57,7 @@ async def test_a_person_signs_in_and_the_helpdesk_gets_its_assertion(stack: Stac
         page = await browser.get(login["prompt_url"])
         assert (page.status, page.location) == (200, None)
         assert "Sign in to Acme &lt;Helpdesk&gt;" in page.text
+        assert "Confirm that it is you" not in page.text
         wrong = await browser.send(page.form(), code=WRONG)
         assert (wrong.status, wrong.fault) == (422, "This code is not right. You have 4 tries left.")
 
@@ -133,6 +134,7 @@ async def test_a_step_up_returns_into_an_app_and_proves_what_it_should(stack: St
         body = {"kind": "sign_in", "account_id": "ann", "challenge_id": challenge["id"], "return_url": APP}
         session = await owner.helpdesk.call("POST", "/v1/prompt-sessions", body, expect=201)
         page = await browser.get(session["url"])
+        assert "If you only wanted to sign in, do not type one" in page.text
         assert "form-action 'self' acme-helpdesk:" in page.headers["Content-Security-Policy"]
         assert "trust_device" not in page.text
         home = await browser.send(page.form(), code=await _app_code(owner, app))

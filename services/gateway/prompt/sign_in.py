@@ -21,7 +21,7 @@ from services.gateway.prompt.rendering import Pages
 from services.gateway.prompt.sessions import HostedPage, Visit, see_other
 from shared.contracts.commands import SendCode, VerifyCode
 from shared.contracts.replies import ChallengeView, OfferedFactor, Refusal, VerifyAnswer
-from shared.contracts.types import ChallengeState, FactorId, FactorType
+from shared.contracts.types import ChallengeState, FactorId, FactorType, Purpose
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, typed_place
 from shared.secret import Secret
@@ -141,6 +141,7 @@ class SignInPage:
         values = {
             **visit.form_values(),
             "fault": fault,
+            "is_step_up": view.purpose is Purpose.STEP_UP,  # who meant to sign in must see that this is more
             "way": way if factor is not None or way != "code" else "backup_code",
             "factor": _shown(factor, view, visit) if factor is not None else None,
             "others": [_shown(each, view, visit) for each in view.factors if each is not factor],
