@@ -10,6 +10,7 @@ import pytest
 
 from services.otp_worker.queries.partitions import maintain_partitions
 from shared.db.pool import Database
+from tests.support.eventually import eventually
 from tests.support.tenants import new_tenant
 
 SERVICES = ("gateway", "otp_worker", "policy", "notifier", "audit", "operator")
@@ -209,6 +210,31 @@ async def test_every_service_can_do_the_upkeep_and_nothing_else_of_the_kind(
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with database.transaction() as conn:
                 await conn.execute("CREATE TABLE bus.mine ()")
+
+
+async def test_who_writes_while_the_range_of_today_is_made_waits_and_is_not_refused(new_dsn: Callable[[], str]) -> None:
+    """A writer that was already sent to the default partition would be told that its row does not belong there."""
+    dsn = new_dsn()
+    upkeeper, writer, watcher = [await asyncpg.connect(dsn) for _ in range(3)]
+    try:
+        await stand_still(upkeeper)
+        async with upkeeper.transaction():
+            await upkeep(upkeeper)
+            saying = asyncio.create_task(say(writer, dt.timedelta()))
+            await eventually(lambda: waits(watcher, writer), bool)
+        assert await where(watcher, await saying) != "bus.outbox_default"
+    finally:
+        for conn in (upkeeper, writer, watcher):
+            await conn.close()
+
+
+async def waits(watcher: "Superuser[asyncpg.Record]", other: "Superuser[asyncpg.Record]") -> bool:
+    """Whether another connection waits for a lock."""
+    found: bool = await watcher.fetchval(
+        "SELECT wait_event_type IS NOT DISTINCT FROM 'Lock' FROM pg_stat_activity WHERE pid = $1",
+        other.get_server_pid(),
+    )
+    return found
 
 
 async def test_upkeep_by_many_at_once_is_done_once(new_dsn: Callable[[], str]) -> None:
