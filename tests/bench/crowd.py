@@ -1,0 +1,134 @@
+"""People who are enrolled already: as many accounts with an authenticator as a case needs, written in bulk."""
+
+import base64
+import datetime as dt
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pyotp
+
+from services.cli.tenants import create_api_key, create_tenant
+from services.otp_worker.adapters.seeds import make_account_key, make_tenant_key, seal_seed, seed_place
+from services.otp_worker.domain.totp import step_at
+from shared.clock import host_now
+from shared.contracts.types import FactorId
+from shared.crypto.data_keys import RingMasterKey
+from shared.crypto.keyring import load_ring
+from shared.ids import new_id
+from shared.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Somebody with an authenticator."""
+
+    account_id: str
+    factor_id: UUID
+    seed: bytes = field(repr=False)
+
+    def code(self, at: dt.datetime) -> str:
+        """What the authenticator shows (RFC 6238)."""
+        return pyotp.TOTP(base64.b32encode(self.seed).decode()).generate_otp(step_at(at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """A live tenant, its key and its people."""
+
+    tenant_id: UUID
+    api_key: Secret[str]
+    members: Sequence[Member]
+
+
+async def gather(dsn: str, key_dir: Path, size: int, *, name: str = "Acme Helpdesk") -> Crowd:
+    """A tenant with ``size`` agents, each with one active authenticator."""
+    tenant_id = await create_tenant(dsn, name=name, is_sandbox=False)
+    api_key = await create_api_key(dsn, tenant_id, name="bench")
+    master = RingMasterKey(load_ring(key_dir, "rest"))
+    tenant_key = make_tenant_key(master, tenant_id)
+    now = host_now() - dt.timedelta(days=30)
+    members, keys, factors = [], [], []
+    for number in range(size):
+        member = Member(account_id=f"agent-{number:08}", factor_id=new_id(), seed=secrets.token_bytes(20))
+        account_key = make_account_key(master, tenant_key, tenant_id, member.account_id)
+        place = seed_place(tenant_id, member.account_id, FactorId(member.factor_id))
+        sealed = seal_seed(master, Secret(member.seed), tenant_key=tenant_key, account_key=account_key, place=place)
+        members.append(member)
+        keys.append((tenant_id, member.account_id, account_key))
+        factors.append(
+            (tenant_id, member.factor_id, member.account_id, "totp", "active", "App", sealed, new_id(), now, now)
+        )
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute("INSERT INTO otp.tenant_keys (tenant_id, wrapped) VALUES ($1, $2)", tenant_id, tenant_key)
+        people = [(tenant_id, each.account_id) for each in members]
+        await _copy(
+            conn,
+            "policy.accounts",
+            ("tenant_id", "account_id", "role", "created_at"),
+            [(*person, "agent", now) for person in people],
+        )
+        await _copy(
+            conn,
+            "otp.accounts",
+            ("tenant_id", "account_id", "first_enrolled_at", "last_success_at"),
+            [(*person, now, now) for person in people],
+        )
+        await _copy(conn, "otp.account_keys", ("tenant_id", "account_id", "wrapped"), keys)
+        columns = (
+            "tenant_id",
+            "factor_id",
+            "account_id",
+            "type",
+            "state",
+            "name",
+            "seed",
+            "challenge_id",
+            "created_at",
+            "confirmed_at",
+        )
+        await _copy(conn, "otp.factors", columns, factors)
+        await conn.execute("VACUUM ANALYZE", timeout=600)
+    finally:
+        await conn.close()
+    return Crowd(tenant_id=tenant_id, api_key=api_key, members=members)
+
+
+async def open_challenges(dsn: str, crowd: Crowd, members: Sequence[Member]) -> list[UUID]:
+    """A challenge that waits for a code, for each of these; as a login leaves it."""
+    ids = [new_id() for _ in members]
+    conn = await asyncpg.connect(dsn)
+    try:
+        now = await conn.fetchval("SELECT now()")
+        until = now + dt.timedelta(minutes=10)
+        rows = [
+            (crowd.tenant_id, challenge_id, member.account_id, "sign_in", "open", "bench", 0, now, until)
+            for challenge_id, member in zip(ids, members, strict=True)
+        ]
+        columns = (
+            "tenant_id",
+            "challenge_id",
+            "account_id",
+            "purpose",
+            "state",
+            "context",
+            "factor_epoch",
+            "created_at",
+            "expires_at",
+        )
+        await _copy(conn, "otp.challenges", columns, rows)
+        await conn.execute("ANALYZE otp.challenges", timeout=600)
+    finally:
+        await conn.close()
+    return ids
+
+
+async def _copy(
+    conn: "asyncpg.Connection[asyncpg.Record]", table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
+) -> None:
+    schema, _, name = table.partition(".")
+    await conn.copy_records_to_table(name, schema_name=schema, columns=list(columns), records=rows, timeout=600)

@@ -1,0 +1,52 @@
+"""A closed loop: so many requests in flight, the next as soon as one is answered; every answer is checked."""
+
+import asyncio
+import statistics
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+from shared.clock import monotonic
+from tests.bench.wire import Connection
+
+Operation = Callable[[Connection], Awaitable[None]]
+"""One operation on one connection; raises where an answer is not right."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """What a run gave: seconds of each operation, and of all."""
+
+    seconds: list[float] = field(default_factory=list)
+    elapsed: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Operations a second."""
+        return len(self.seconds) / self.elapsed
+
+    def percentile(self, hundredth: int) -> float:
+        """Milliseconds that so many of a hundred operations took at most."""
+        return statistics.quantiles(self.seconds, n=100, method="inclusive")[hundredth - 1] * 1000
+
+
+async def drive(url: str, operations: Iterator[Operation], *, in_flight: int) -> Samples:
+    """Do all of them. Raises what an operation raises: a wrong answer makes the figures worthless."""
+    samples = Samples()
+
+    async def one_after_another(connection: Connection) -> None:
+        for operation in operations:
+            started = monotonic()
+            await operation(connection)
+            samples.seconds.append(monotonic() - started)
+
+    connections = [await Connection.open(url) for _ in range(in_flight)]
+    started = monotonic()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for connection in connections:
+                tasks.create_task(one_after_another(connection))
+    finally:
+        samples.elapsed = monotonic() - started
+        for connection in connections:
+            connection.close()
+    return samples
