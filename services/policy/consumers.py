@@ -8,6 +8,7 @@ from services.policy.handlers import (
     disputes,
     dormancy,
     enforcement,
+    enforcement_timers,
     erasure,
     factors,
     gate,
@@ -23,8 +24,8 @@ from services.policy.handlers import (
     tenants,
 )
 from shared.contracts import commands, events
-from shared.messaging.handler_table import HandlerTable, on
-from shared.messaging.topology import POLICY_COMMANDS, POLICY_PREVIEWS, POLICY_REQUESTS
+from shared.messaging.handler_table import HandlerTable, on, on_list
+from shared.messaging.topology import POLICY_COMMANDS, POLICY_DEADLINES, POLICY_PREVIEWS, POLICY_REQUESTS
 
 TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_REQUESTS, commands.PutAccount, accounts.put_account),
@@ -55,8 +56,11 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, commands.RecordPasswordChange, accounts.record_change_of_password),
     on(POLICY_COMMANDS, commands.ProveMailbox, accounts.record_mailbox_proof),
     on(POLICY_COMMANDS, commands.AnnounceRequirement, requirement.announce_requirement),
-    on(POLICY_COMMANDS, commands.RemindOfEnforcement, enforcement.remind_of_enforcement),
-    on(POLICY_COMMANDS, commands.LockOutAccount, enforcement.lock_out_account),
+    on_list(POLICY_DEADLINES, commands.RemindOfEnforcement, enforcement_timers.remind_of_enforcement),
+    on_list(POLICY_DEADLINES, commands.LockOutAccount, enforcement_timers.lock_out_accounts),
+    # said before deadlines had a lane of their own
+    on_list(POLICY_COMMANDS, commands.RemindOfEnforcement, enforcement_timers.remind_of_enforcement),
+    on_list(POLICY_COMMANDS, commands.LockOutAccount, enforcement_timers.lock_out_accounts),
     on(POLICY_COMMANDS, commands.ReviewEnforcement, requirement.review_enforcement),
     on(POLICY_COMMANDS, commands.EndDormancy, dormancy.end_dormancy),
     on(POLICY_COMMANDS, commands.RemindOfRecovery, recovery_timers.remind_of_recovery),
@@ -71,6 +75,6 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),
     on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
-    on(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end),
+    on_list(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end),
     on(POLICY_COMMANDS, events.TenantChanged, tenants.tenant_changed),
 )

@@ -33,7 +33,7 @@ async def run_timers(database: Database, relay: Relay) -> None:
         pause = LONGEST_SLEEP
         try:
             while await fire_due_timers(database, relay, host_now()) == AT_MOST:
-                pass
+                await relay.catch_up(most=AT_MOST)  # what finds no room there would wait for the sweep
             pause = await sleep_until_next(database, host_now())
         except StoreUnavailable:
             log.warning("store_unavailable", duty="run_timers")

@@ -49,6 +49,7 @@ POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_PREVIEWS = Lane(name="policy.previews", is_request=True, workers=1)  # seconds of work: nobody waits behind it
 POLICY_COMMANDS = Lane(
     name="policy.commands",
+    batch=50,
     binds=(
         "account.reset",
         "challenge.verified",
@@ -60,6 +61,7 @@ POLICY_COMMANDS = Lane(
         "tenant.changed",
     ),
 )
+POLICY_DEADLINES = Lane(name="policy.deadlines", workers=2, batch=100)  # a whole helpdesk's at one instant
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)
 NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
@@ -76,6 +78,7 @@ LANES: tuple[Lane, ...] = (
     POLICY_REQUESTS,
     POLICY_PREVIEWS,
     POLICY_COMMANDS,
+    POLICY_DEADLINES,
     NOTIFIER_REQUESTS,
     NOTIFIER_EMAIL,
     NOTIFIER_SMS,

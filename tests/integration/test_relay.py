@@ -265,6 +265,44 @@ async def test_many_sweeps_at_once_publish_each_leftover_once(
     assert len(bus.asked) == 1_000
 
 
+async def test_who_says_much_waits_until_there_is_room(
+    database: Database, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """A hundred thousand timers are due at once: what found no room would wait five seconds for the sweep."""
+    lane = new_lane()
+    rows = [row_for(lane) for _ in range(60)]
+    await commit(database, rows)
+    async with Moody(database, lane) as bus:
+        bus.stuck = {lane.name}
+        relay = Relay(database, bus)
+        await relay.catch_up(most=0)
+        relay.hand_over(rows)
+        await relay.catch_up(most=60)
+        async with running(relay):
+            waiting = asyncio.create_task(relay.catch_up(most=0))
+            await eventually(lambda: count(bus, rows), lambda asked: asked == 60)
+            assert not waiting.done()
+            await bus.release()
+            await waiting
+    assert await unpublished(sql) == 0
+
+
+async def test_nobody_waits_for_room_with_the_bus_away(
+    database: Database, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """What cannot leave is the sweep's, and the timers go on."""
+    lane = new_lane()
+    rows = [row_for(lane) for _ in range(60)]
+    await commit(database, rows)
+    async with Moody(database, lane) as bus:
+        bus.is_away = True
+        relay = Relay(database, bus)
+        async with running(relay):
+            relay.hand_over(rows)
+            await relay.catch_up(most=0)
+    assert await unpublished(sql) == 60
+
+
 @pytest.mark.parametrize("outcome", [PublishOutcome.REFUSED, PublishOutcome.UNKNOWN, PublishOutcome.UNROUTABLE])
 async def test_what_was_not_confirmed_comes_again_later(
     database: Database, sql: "asyncpg.Connection[asyncpg.Record]", outcome: PublishOutcome

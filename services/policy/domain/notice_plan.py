@@ -37,6 +37,19 @@ def needs_start_notice(standing: Standing, enforcement: Enforcement) -> bool:
             return False
 
 
+def reminds_now(enforcement: Enforcement, deadline: dt.datetime) -> bool:
+    """Whether a reminder of ``deadline`` is still true."""
+    return enforcement.state is EnforcementState.GRACE and enforcement.deadline == deadline
+
+
+def locks_now(standing: Standing, enforcement: Enforcement) -> dt.datetime | None:
+    """The deadline that was missed, where a lock follows from it and was not announced yet."""
+    deadline = enforcement.deadline
+    if enforcement.state is not EnforcementState.LOCKED_OUT or deadline is None:
+        return None
+    return deadline if standing.locked_out_at is None or standing.locked_out_at < deadline else None
+
+
 def enforcement_timers(standing: Standing, enforcement: Enforcement, now: dt.datetime) -> list[Timer]:
     """What time will change for the account: reminders that are still to come, the lock where one follows, the end of
     an exemption. Each looks again when its time has come.

@@ -1,15 +1,17 @@
 """May the sessions go on that an account has at the helpdesk."""
 
+from collections.abc import Sequence
+
 from services.policy.deps import Deps
 from services.policy.domain.gate import gate_of
 from services.policy.queries.clocks import read_clock
-from services.policy.queries.sessions import read_sessions_valid_from, record_end_of_sessions
+from services.policy.queries.sessions import read_sessions_valid_from, record_ends_of_sessions
 from services.policy.queries.standings import read_standing
 from shared.contracts import events
 from shared.contracts.commands import ReadGate
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
-from shared.messaging.outcome import Done, Ok, Outcome, refuse
+from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
 
@@ -23,7 +25,10 @@ async def read_gate(message: Envelope[ReadGate], uow: UnitOfWork, _deps: Deps) -
     return Ok(gate_of(standing, valid_from, now))
 
 
-async def sessions_should_end(message: Envelope[events.SessionsShouldEnd], uow: UnitOfWork, _deps: Deps) -> Outcome:
+async def sessions_should_end(
+    messages: Sequence[Envelope[events.SessionsShouldEnd]], uow: UnitOfWork, _deps: Deps
+) -> Sequence[ListOutcome]:
     """Whoever said so, and in whatever order it arrives: sessions begun before are over."""
-    await record_end_of_sessions(uow.conn, message.tenant_id, message.account_id or "", message.time)
-    return Done()
+    ended = [((message.tenant_id, message.account_id or ""), message.time) for message in messages]
+    await record_ends_of_sessions(uow.conn, ended)
+    return [Done() for _ in messages]

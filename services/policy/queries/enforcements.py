@@ -41,22 +41,21 @@ async def forget_announcements(conn: Connection, tenant_id: UUID, account_ids: S
     )
 
 
-async def record_lock(
-    conn: Connection, tenant_id: UUID, account_id: str, deadline: dt.datetime, now: dt.datetime
-) -> bool:
-    """The lock after this deadline is announced; False: it was before."""
-    status = await conn.execute(
+async def record_locks(conn: Connection, tenant_id: UUID, account_ids: Sequence[str], now: dt.datetime) -> list[str]:
+    """The locks of these accounts, none of them named twice, are announced: of which they were not at this moment."""
+    rows = await conn.fetch(
         """
-        INSERT INTO policy.enforcements AS e (tenant_id, account_id, locked_out_at) VALUES ($1, $2, $4)
+        INSERT INTO policy.enforcements AS e (tenant_id, account_id, locked_out_at)
+        SELECT $1, wanted.account_id, $3 FROM unnest($2::text[]) AS wanted (account_id) ORDER BY wanted.account_id
             ON CONFLICT (tenant_id, account_id) DO UPDATE SET locked_out_at = excluded.locked_out_at
-         WHERE e.locked_out_at IS NULL OR e.locked_out_at < $3
+         WHERE e.locked_out_at IS NULL OR e.locked_out_at < excluded.locked_out_at
+        RETURNING e.account_id
         """,
         tenant_id,
-        account_id,
-        deadline,
+        list(account_ids),
         now,
     )
-    return status == "INSERT 0 1"
+    return [row["account_id"] for row in rows]
 
 
 async def extend(conn: Connection, tenant_id: UUID, account_id: str, until: dt.datetime, now: dt.datetime) -> None:

@@ -10,6 +10,8 @@ from shared.contracts.requirement import COVERED, EARLIER, EarlierPolicy
 from shared.contracts.types import Channel, Contact, Role
 from shared.db.connection import Connection, Record
 
+_MOST_CONTACTS = 100  # of an account's factors, which are fewer
+
 
 async def read_standing(conn: Connection, tenant_id: UUID, account_id: str | None) -> Standing | None:
     """One account; None: there is no such account. After its lock this is the truth until the commit."""
@@ -68,18 +70,35 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
 
 async def read_factor_contacts(conn: Connection, tenant_id: UUID, account_id: str) -> list[tuple[Channel, Contact]]:
     """Where the account's held factors get their codes: it hears of things there, too."""
+    return (await read_contacts_of(conn, tenant_id, [account_id])).get(account_id, [])
+
+
+async def read_contacts_of(
+    conn: Connection, tenant_id: UUID, account_ids: Sequence[str]
+) -> dict[str, list[tuple[Channel, Contact]]]:
+    """Where held factors get their codes, by account; without those that have none. By key, as `read_standings`."""
     rows = await conn.fetch(
         """
-        SELECT channel, contact_sealed, contact_masked, contact_digest FROM otp.factor_contacts
-         WHERE tenant_id = $1 AND account_id = $2
-           AND NOT EXISTS (SELECT FROM policy.erasures AS gone
-                            WHERE gone.tenant_id = $1 AND gone.account_id = $2 AND gone.cleared_at IS NULL)
-         ORDER BY factor_id
+        SELECT wanted.account_id, f.channel, f.contact_sealed, f.contact_masked, f.contact_digest
+          FROM unnest($2::text[]) AS wanted (account_id)
+         CROSS JOIN LATERAL (
+               SELECT factor_id, channel, contact_sealed, contact_masked, contact_digest
+                 FROM otp.factor_contacts AS own
+                WHERE own.tenant_id = $1 AND own.account_id = wanted.account_id
+                  AND NOT EXISTS (SELECT FROM policy.erasures AS gone
+                                   WHERE gone.tenant_id = $1 AND gone.account_id = wanted.account_id
+                                     AND gone.cleared_at IS NULL)
+                ORDER BY factor_id LIMIT $3) AS f
+         ORDER BY wanted.account_id, f.factor_id
         """,
         tenant_id,
-        account_id,
+        list(account_ids),
+        _MOST_CONTACTS,
     )
-    return [(Channel(row["channel"]), _known_contact(row, "contact")) for row in rows]
+    contacts: dict[str, list[tuple[Channel, Contact]]] = {}
+    for row in rows:
+        contacts.setdefault(row["account_id"], []).append((Channel(row["channel"]), _known_contact(row, "contact")))
+    return contacts
 
 
 def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...]) -> Standing:

@@ -10,6 +10,7 @@ from shared.contracts.types import Acting
 _POLICY_REQUESTS = "policy.requests"
 _POLICY_PREVIEWS = "policy.previews"
 _POLICY_COMMANDS = "policy.commands"
+_POLICY_DEADLINES = "policy.deadlines"
 
 
 class PutPolicy(Request):
@@ -94,7 +95,7 @@ class RemindOfEnforcement(Command):
     """A reminder is due, if it is still true: `stage` is ``7d``, ``3d``, ``1d`` or ``1h``."""
 
     type = "remind_of_enforcement"
-    lane = _POLICY_COMMANDS
+    lane = _POLICY_DEADLINES
 
     stage: str
     deadline: dt.datetime
@@ -104,7 +105,7 @@ class LockOutAccount(Command):
     """A deadline has passed: lock out, if the account has no factor by now."""
 
     type = "lock_out_account"
-    lane = _POLICY_COMMANDS
+    lane = _POLICY_DEADLINES
 
     deadline: dt.datetime
 

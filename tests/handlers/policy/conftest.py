@@ -30,7 +30,7 @@ from shared.messaging.bus import Ack, Disposition, Incoming, Reply
 from shared.messaging.consumer import Consumer
 from shared.messaging.postgres_lanes import PostgresLanes
 from shared.messaging.relay import Relay
-from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS, Lane
+from shared.messaging.topology import POLICY_COMMANDS, POLICY_DEADLINES, POLICY_REQUESTS, Lane, lane
 from tests.conftest import DatabaseFor
 from tests.support.tenants import new_tenant
 
@@ -140,15 +140,16 @@ class Service:
             rows = await self.admin.fetch(
                 """
                 UPDATE bus.outbox SET published_at = now()
-                 WHERE routing_key = $1 AND tenant_id = $2 AND published_at IS NULL RETURNING message_id, body
+                 WHERE routing_key = ANY ($1::text[]) AND tenant_id = $2 AND published_at IS NULL
+                RETURNING message_id, routing_key, body
                 """,
-                POLICY_COMMANDS.name,
+                [POLICY_COMMANDS.name, POLICY_DEADLINES.name],
                 self.tenant_id,
             )
             if not rows:
                 return
             for row in sorted(rows, key=lambda row: row["message_id"]):
-                assert await self.hand(POLICY_COMMANDS, decode(row["body"])) == Ack()
+                assert await self.hand(lane(row["routing_key"]), decode(row["body"])) == Ack()
 
     async def move(self, seconds: int) -> ClockView:
         """Move the tenant's clock, and let happen what is due then."""
