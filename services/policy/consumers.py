@@ -24,7 +24,7 @@ from services.policy.handlers import (
     tenants,
 )
 from shared.contracts import commands, events
-from shared.messaging.handler_table import HandlerTable, on, on_list
+from shared.messaging.handler_table import HandlerTable, on, on_list, sifted
 from shared.messaging.topology import POLICY_COMMANDS, POLICY_DEADLINES, POLICY_PREVIEWS, POLICY_REQUESTS
 
 TABLE: HandlerTable[Deps] = HandlerTable(
@@ -72,7 +72,10 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, events.AccountReset, factors.account_was_reset),
     on(POLICY_COMMANDS, events.FactorConfirmed, factors.factor_confirmed),
     on(POLICY_COMMANDS, events.FactorRevoked, factors.factor_revoked),
-    on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),
+    sifted(
+        factors.bears_on_recovery,
+        on(POLICY_COMMANDS, events.ChallengeVerified, factors.challenge_verified),
+    ),
     on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
     on_list(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end),

@@ -101,6 +101,20 @@ class Consumer(Generic[D]):
         return Dead("no_handler")
 
     async def _handle_all(self, row: Row[D], items: list[Item]) -> dict[Item, Disposition]:
+        """What can have no effect is done with; what may have one is handled."""
+        handled: list[Item] = await self._sift(row, items)
+        done: dict[Item, Disposition] = dict.fromkeys(items, Ack())
+        return done | (await self._handle_each(row, handled) if handled else {})
+
+    async def _sift(self, row: Row[D], items: list[Item]) -> list[Item]:
+        """What may have an effect; when that cannot be told, all of it: who handles it finds out."""
+        try:
+            return await self._transactor.sift(row, items) if row.sift is not None else items
+        except Exception as error:  # noqa: BLE001 - whatever it is, the handler meets it too, and knows what to do
+            log.info("group_not_sifted", lane=row.lane.name, size=len(items), error=error)
+            return items
+
+    async def _handle_each(self, row: Row[D], items: list[Item]) -> dict[Item, Disposition]:
         """A handler of lists gets all of them; what it defers, and what fails together, goes singly."""
         if not row.takes_list:
             return dict(

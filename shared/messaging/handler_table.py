@@ -1,20 +1,24 @@
 """A service's consumers as a table: message type → handler. The types of each row are checked."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from shared.contracts.envelope import Envelope, Message
+from shared.contracts.envelope import Envelope, Event, Message
+from shared.db.connection import Connection
 from shared.messaging.outcome import ListOutcome, Outcome, Refused
 from shared.messaging.topology import Lane
 from shared.messaging.unit_of_work import UnitOfWork
 
 M = TypeVar("M", bound=Message)
+E = TypeVar("E", bound=Event)
 D = TypeVar("D")
 
 One = Callable[[Envelope[M], UnitOfWork, D], Awaitable[Outcome]]
 Guard = Callable[[Envelope[M], UnitOfWork, D], Awaitable[Refused | None]]
 Many = Callable[[Sequence[Envelope[M]], UnitOfWork, D], Awaitable[Sequence[ListOutcome]]]
+Sift = Callable[[Sequence[Envelope[M]], Connection], Awaitable[Sequence[bool]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Row(Generic[D]):
     takes_list: bool
     handle: Callable[[Sequence[Envelope[Any]], UnitOfWork, D], Awaitable[Sequence[ListOutcome]]]
     refuses_again: Guard[Any, D] | None = field(default=None, compare=False)
+    sift: Sift[Any] | None = field(default=None, compare=False)
 
 
 def on(lane: Lane, message: type[M], handler: One[M, D], *, refuses_again: Guard[M, D] | None = None) -> Row[D]:
@@ -47,6 +52,16 @@ def on(lane: Lane, message: type[M], handler: One[M, D], *, refuses_again: Guard
 def on_list(lane: Lane, message: type[M], handler: Many[M, D]) -> Row[D]:
     """A handler of a list: one transaction, set-based statements, an outcome for each."""
     return Row(message, lane, takes_list=True, handle=handler)
+
+
+def sifted(sift: Sift[E], row: Row[D]) -> Row[D]:
+    """A row for events of which nearly none has an effect here.
+
+    ``sift`` is asked with one statement about all that came together, and says of each whether it may have one. What
+    cannot have any is done with: it is not claimed, nothing is written, and once more it would do nothing again. All
+    else is handled as if nobody had asked.
+    """
+    return dataclasses.replace(row, sift=sift)
 
 
 class HandlerTable(Generic[D]):

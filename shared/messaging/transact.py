@@ -81,6 +81,15 @@ class Transactor(Generic[D]):
             if not isinstance(outcome, Deferred)
         }
 
+    async def sift(self, row: Row[D], items: Sequence[Item]) -> list[Item]:
+        """Those of these items that may have an effect; nothing is written. Raises what sieve and database raise."""
+        if row.sift is None:
+            return list(items)
+        tenants = sorted({item.envelope.tenant_id for item in items})
+        async with self._database.transaction(tenants) as conn:
+            said = await row.sift([item.envelope for item in items], conn)
+        return [item for item, has_effect in zip(items, said, strict=True) if has_effect]
+
     async def _already_handled(self, uow: UnitOfWork, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
         """Duplicates: a message whose id is in the inbox, a request whose key has an answer."""
         known: dict[Item, Disposition] = {}

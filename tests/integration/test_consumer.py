@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -24,6 +24,7 @@ from shared.ids import new_id
 from shared.messaging.answering import open_answer
 from shared.messaging.bus import Ack, Dead, Disposition, Incoming, Reply, Retry
 from shared.messaging.consumer import TRIES, Consumer
+from shared.messaging.handler_table import HandlerTable, Sift, on, sifted
 from shared.messaging.outcome import Deferred, Discard, Done, ListOutcome, Ok
 from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS, Lane
 from shared.messaging.unit_of_work import UnitOfWork
@@ -44,6 +45,7 @@ from tests.support.scripted import (
     miscount,
     says,
     table,
+    tell,
 )
 from tests.support.tenants import new_tenant
 
@@ -212,6 +214,43 @@ async def test_a_command_that_nobody_handles_is_not_swallowed(service: Service) 
     command = service.envelope(Unlock(hours=1, reason=""))
     event = service.envelope(example(NotificationSent.type).data)
     assert await service.hand(command, event) == [Dead("no_handler"), Ack()]
+
+
+def sieve(*accounts: str) -> Sift[NotificationSent]:
+    """Lets the news of these through."""
+
+    async def sift(news: Sequence[Envelope[NotificationSent]], _conn: Connection) -> list[bool]:
+        return [each.account_id in accounts for each in news]
+
+    return sift
+
+
+async def broken_sieve(_news: Sequence[Envelope[NotificationSent]], conn: Connection) -> list[bool]:
+    """Says nothing."""
+    await conn.execute("SELECT 1 / 0")
+    return []
+
+
+async def test_news_without_an_effect_leave_nothing_behind(service: Service, database_for: DatabaseFor) -> None:
+    """Of the events that a service listens to most may not concern it; each would cost a row and a share of a commit."""
+    listening = HandlerTable[Script](sifted(sieve("bob"), on(POLICY_COMMANDS, NotificationSent, tell)))
+    consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
+    news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
+    for _ in range(2):
+        batch = [incoming(each, POLICY_COMMANDS) for each in news]
+        assert await consumer.receive(batch) == [Ack()] * len(MANY)
+    handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
+    assert await service.sql.fetch(handled, [each.id for each in news]) == [(news[MANY.index("bob")].id,)]
+    assert service.script.calls == [("bob",)]
+
+
+async def test_news_of_which_nothing_can_be_said_are_handled(service: Service, database_for: DatabaseFor) -> None:
+    """To sift is to save work. Where it fails, work is not saved, and nothing is lost."""
+    listening = HandlerTable[Script](sifted(broken_sieve, on(POLICY_COMMANDS, NotificationSent, tell)))
+    consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
+    news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
+    assert await consumer.receive([incoming(each, POLICY_COMMANDS) for each in news]) == [Ack()] * len(MANY)
+    assert [await service.effects(each) for each in MANY] == [1] * len(MANY)
 
 
 async def test_rows_and_messages_commit_together_or_not_at_all(service: Service) -> None:

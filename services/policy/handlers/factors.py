@@ -1,5 +1,7 @@
 """What otp_worker's facts mean here: somebody has enrolled, somebody can sign in."""
 
+from collections.abc import Sequence
+
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_subjects
 from services.policy.domain.recovery_request import is_real_success
@@ -8,11 +10,12 @@ from services.policy.handlers.dormancy import watch_dormancy
 from services.policy.handlers.recovery import start_waiting_period
 from services.policy.handlers.recovery_end import cancel_recovery, end_recovery
 from services.policy.queries.enforcements import forget_announcements, require_enrolment
-from services.policy.queries.recovery_requests import open_request
+from services.policy.queries.recovery_requests import accounts_in_recovery, open_request
 from services.policy.queries.timers import cancel_timers
 from shared.contracts import events
 from shared.contracts.envelope import Envelope
 from shared.contracts.types import EnforcementState, Purpose, RecoveryState
+from shared.db.connection import Connection
 from shared.messaging.outcome import Done, Outcome
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -64,17 +67,36 @@ async def account_was_reset(message: Envelope[events.AccountReset], uow: UnitOfW
     return Done()
 
 
+async def bears_on_recovery(news: Sequence[Envelope[events.ChallengeVerified]], conn: Connection) -> list[bool]:
+    """Which of these have to do with a recovery: of the logins of a day, nearly none.
+
+    Without the account's lock, for which the next login may be waiting. A recovery that is asked for at this moment is
+    not seen, nor would it have been a moment earlier; otp_worker, which knows of the success, refuses to execute it.
+    """
+    successes = {(each.tenant_id, each.account_id or "") for each in news if _is_success(each.data)}
+    recovering = await accounts_in_recovery(conn, sorted(successes)) if successes else set()
+    return [
+        _proves_mailbox(each.data) or (_is_success(each.data) and (each.tenant_id, each.account_id or "") in recovering)
+        for each in news
+    ]
+
+
 async def challenge_verified(message: Envelope[events.ChallengeVerified], uow: UnitOfWork, deps: Deps) -> Outcome:
     """The mailbox of a recovery was proved, or a real success shows that none is needed."""
     fact = message.data
     if fact.purpose is Purpose.RECOVERY and fact.recovery_id is not None:
         return await start_waiting_period(message, fact.recovery_id, uow, deps)
-    if not is_real_success(fact.purpose, fact.method, by_factor=fact.factor_id is not None):
-        return Done()
-    if await open_request(uow.conn, message.tenant_id, message.account_id or "") is None:
-        return Done()  # nearly always: without the account's lock, for which the next login may be waiting
-    await _cancel_recovery_before(await open_case(message, uow, deps), message, "signed_in")
+    if _is_success(fact):
+        await _cancel_recovery_before(await open_case(message, uow, deps), message, "signed_in")
     return Done()
+
+
+def _proves_mailbox(fact: events.ChallengeVerified) -> bool:
+    return fact.purpose is Purpose.RECOVERY and fact.recovery_id is not None
+
+
+def _is_success(fact: events.ChallengeVerified) -> bool:
+    return is_real_success(fact.purpose, fact.method, by_factor=fact.factor_id is not None)
 
 
 async def _cancel_recovery_before(

@@ -1,10 +1,12 @@
 """Recovery requests. Each transition is a compare-and-set: no row is a no-op or a race that somebody else won."""
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 from services.policy.domain.recovery_request import RecoveryRequest
 from shared.contracts.types import ChallengeId, RecoveryId, RecoveryState
+from shared.db.account_lock import Account
 from shared.db.connection import Connection, Record
 
 
@@ -80,6 +82,24 @@ async def open_request(conn: Connection, tenant_id: UUID, account_id: str) -> Re
         account_id,
     )
     return _request(row) if row else None
+
+
+async def accounts_in_recovery(conn: Connection, accounts: Sequence[Account]) -> set[Account]:
+    """Those of these accounts that have an open request; each found by its key (``OFFSET 0``)."""
+    rows = await conn.fetch(
+        """
+        SELECT own.tenant_id, own.account_id
+          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+         CROSS JOIN LATERAL (
+               SELECT r.tenant_id, r.account_id
+                 FROM policy.recovery_requests AS r
+                WHERE r.tenant_id = wanted.tenant_id AND r.account_id = wanted.account_id
+                  AND r.state IN ('draft', 'waiting') OFFSET 0) AS own
+        """,
+        [tenant_id for tenant_id, _ in accounts],
+        [account_id for _, account_id in accounts],
+    )
+    return {(row["tenant_id"], row["account_id"]) for row in rows}
 
 
 async def replace_challenge(

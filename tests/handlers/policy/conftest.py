@@ -1,7 +1,7 @@
 """Policy on a real database, as its own role: messages are handed to its consumer, timers fire when a test says so."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,16 @@ def put_account(fields: dict[str, Any]) -> PutAccount:
     return PutAccount.model_validate({"given": tuple(name for name in fields if name != "version"), **fields})
 
 
+def _incoming(lane: Lane, envelope: Envelope[Message]) -> Incoming:
+    return Incoming(
+        lane=lane.name,
+        message_id=envelope.id,
+        body=encode(envelope),
+        wants_reply=lane.is_request,
+        first_seen_at=host_now(),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """The service, one tenant's helpdesk, and whoever may look into the database."""
@@ -83,15 +93,12 @@ class Service:
 
     async def hand(self, lane: Lane, envelope: Envelope[Message]) -> Disposition:
         """What becomes of a message on a lane."""
-        incoming = Incoming(
-            lane=lane.name,
-            message_id=envelope.id,
-            body=encode(envelope),
-            wants_reply=lane.is_request,
-            first_seen_at=host_now(),
-        )
-        [disposition] = await self.consumer.receive([incoming])
+        [disposition] = await self.consumer.receive([_incoming(lane, envelope)])
         return disposition
+
+    async def hear_together(self, *news: Envelope[Message]) -> Sequence[Disposition]:
+        """What becomes of messages that the bus brings in one frame, of whichever tenants."""
+        return await self.consumer.receive([_incoming(POLICY_COMMANDS, each) for each in news])
 
     async def ask(self, request: Request, account_id: str | None = ANN) -> dict[str, Any]:
         """The data of an answer that is no refusal."""

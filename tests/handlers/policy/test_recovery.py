@@ -46,9 +46,11 @@ from shared.crypto.keyring import load_ring
 from shared.crypto.sealing import seal, secret_param_place, typed_place, unseal
 from shared.db.account_lock import lock_account
 from shared.ids import new_id
+from shared.messaging.bus import Ack
 from shared.secret import Secret
-from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, Service, contact
+from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, OpenService, Service, contact
 from tests.support.eventually import eventually
+from tests.support.tenants import new_tenant
 
 HOUR = 3600
 
@@ -79,17 +81,19 @@ async def prove(service: Service) -> RecoveryView:
     return await service.recovery()
 
 
-async def succeed(service: Service, method: Method, *, by_factor: bool = True, at: dt.datetime | None = None) -> None:
+def signed_in(method: Method = Method.TOTP, *, by_factor: bool = True) -> events.ChallengeVerified:
     """News of a login."""
-    await service.hear(
-        events.ChallengeVerified(
-            challenge_id=ChallengeId(new_id()),
-            purpose=Purpose.SIGN_IN,
-            method=method,
-            factor_id=FactorId(new_id()) if by_factor else None,
-        ),
-        at=at,
+    return events.ChallengeVerified(
+        challenge_id=ChallengeId(new_id()),
+        purpose=Purpose.SIGN_IN,
+        method=method,
+        factor_id=FactorId(new_id()) if by_factor else None,
     )
+
+
+async def succeed(service: Service, method: Method, *, by_factor: bool = True, at: dt.datetime | None = None) -> None:
+    """News of a login arrive."""
+    await service.hear(signed_in(method, by_factor=by_factor), at=at)
 
 
 async def sent(
@@ -270,6 +274,39 @@ async def test_a_trusted_device_and_a_mailbox_do_not_cancel(ann: Service) -> Non
     await prove(ann)
     await succeed(ann, Method.TRUSTED_DEVICE)
     await succeed(ann, Method.EMAIL, by_factor=False)
+    assert (await ann.recovery()).state is RecoveryState.WAITING
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["first", "last"])
+async def test_of_many_who_sign_in_the_one_who_recovers_is_found(
+    ann: Service, open_service: OpenService, dsn: str, place: int
+) -> None:
+    """News of logins comes by the frame, of many tenants; whose recovery waits must not be missed among them."""
+    await prove(ann)
+    stranger = open_service(await new_tenant(dsn))  # whose Ann is somebody else
+    news = [stranger.envelope(signed_in(), at=await ann.now()), ann.envelope(signed_in(), "bob", at=await ann.now())]
+    news.insert(place * len(news), ann.envelope(signed_in(), at=await ann.now()))
+    assert await ann.hear_together(*news) == [Ack()] * len(news)
+    assert (await ann.recovery()).state is RecoveryState.CANCELLED
+    assert await ann.hear_together(*news) == [Ack()] * len(news)
+    assert len(await ann.said(events.RecoveryCancelled)) == 1
+
+
+async def test_a_login_that_cancels_nothing_writes_nothing(ann: Service) -> None:
+    """It is every login: a row and a commit for each would be as much again as its verdict costs."""
+    news = [ann.envelope(signed_in(), each, at=await ann.now()) for each in (ANN, "bob")]
+    assert await ann.hear_together(*news) == [Ack()] * len(news)
+    handled = "SELECT count(*) FROM bus.inbox WHERE message_id = ANY ($1)"
+    assert await ann.admin.fetchval(handled, [each.id for each in news]) == 0
+
+
+async def test_a_login_tells_of_itself_again_and_finds_a_younger_recovery(ann: Service) -> None:
+    """What cancelled nothing was not written down; redelivered, it says of what came after it no more than before."""
+    news = ann.envelope(signed_in(), at=await ann.now())
+    await ann.hear_together(news)
+    await ann.move(HOUR)
+    await prove(ann)
+    assert await ann.hear_together(news) == [Ack()]
     assert (await ann.recovery()).state is RecoveryState.WAITING
 
 
