@@ -15,7 +15,7 @@ from services.notifier.handlers import (
 )
 from shared.contracts import commands, events
 from shared.contracts.codec import EVENTS
-from shared.messaging.handler_table import HandlerTable, on, on_list
+from shared.messaging.handler_table import HandlerTable, on, on_list, sifted
 from shared.messaging.topology import (
     NOTIFIER_EMAIL,
     NOTIFIER_EVENTS,
@@ -32,7 +32,10 @@ TABLE = HandlerTable[Deps](
     on_list(NOTIFIER_SMS, commands.SendSms, deliveries.queue),
     on(NOTIFIER_EVENTS, events.AccountErased, erasure.erase_account),
     *(
-        on_list(NOTIFIER_WEBHOOKS, cast("type[Event]", event), webhook_deliveries.queue_events)
+        sifted(
+            webhook_deliveries.somebody_listens,
+            on_list(NOTIFIER_WEBHOOKS, cast("type[Event]", event), webhook_deliveries.queue_events),
+        )
         for event in EVENTS.values()
     ),
     on(

@@ -232,7 +232,7 @@ async def broken_sieve(_news: Sequence[Envelope[NotificationSent]], conn: Connec
 
 
 async def test_news_without_an_effect_leave_nothing_behind(service: Service, database_for: DatabaseFor) -> None:
-    """Of the events that a service listens to most may not concern it; each would cost a row and a share of a commit."""
+    """Of the events that a service listens to most do not concern it; each would cost a row and a part of a commit."""
     listening = HandlerTable[Script](sifted(sieve("bob"), on(POLICY_COMMANDS, NotificationSent, tell)))
     consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
     news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
@@ -240,7 +240,8 @@ async def test_news_without_an_effect_leave_nothing_behind(service: Service, dat
         batch = [incoming(each, POLICY_COMMANDS) for each in news]
         assert await consumer.receive(batch) == [Ack()] * len(MANY)
     handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
-    assert await service.sql.fetch(handled, [each.id for each in news]) == [(news[MANY.index("bob")].id,)]
+    rows = await service.sql.fetch(handled, [each.id for each in news])
+    assert [row["message_id"] for row in rows] == [news[MANY.index("bob")].id]
     assert service.script.calls == [("bob",)]
 
 

@@ -29,6 +29,7 @@ GIVE_UP_AFTER: Final = dt.timedelta(hours=24)  # of failures without a success: 
 SECRET_OVERLAP: Final = dt.timedelta(hours=24)  # for which the secret before signs as well
 MAX_ENDPOINTS: Final = 10  # of a tenant: each event is a row for each of them
 MAX_WAITING: Final = 10_000  # rows of an endpoint; what comes on top is left to the feed
+CLOCKS_APART: Final = dt.timedelta(minutes=1)  # an event's time may be another machine's than the endpoint's
 EVERYTHING: Final = "*"
 TRIAL: Final = "webhook_endpoint.tested"  # queued by who asked for it, and for that endpoint only
 
@@ -40,7 +41,14 @@ class Listener:
     tenant_id: UUID
     endpoint_id: UUID
     events: Sequence[str]
+    created_at: dt.datetime
     is_full: bool = False
+
+    def wants(self, event_type: str, happened_at: dt.datetime) -> bool:
+        """Whether the event is for it. One from before it was made is not: an event that nobody listened to is not
+        remembered, and a replay of last week's is none of its business.
+        """
+        return takes(self.events, event_type) and happened_at > self.created_at - CLOCKS_APART
 
 
 def takes(filters: Sequence[str], event_type: str) -> bool:

@@ -7,34 +7,41 @@ from uuid import UUID
 from services.notifier import announcements
 from services.notifier.deps import Deps
 from services.notifier.domain.webhook import takes
-from services.notifier.queries import webhook_deliveries, webhook_endpoints
+from services.notifier.queries import webhook_deliveries, webhook_endpoints, webhook_listeners
 from services.notifier.queries.tenants import tenant_now
 from services.notifier.queries.webhook_deliveries import NewDelivery
 from shared.contracts.codec import encode
 from shared.contracts.commands import ReadWebhookDeliveries, RedeliverWebhook, TryWebhookEndpoint
 from shared.contracts.envelope import Envelope, Event
 from shared.contracts.replies import RefusalCode, WebhookDeliveries
+from shared.db.connection import Connection
 from shared.ids import new_id
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
 
+async def somebody_listens(happened: Sequence[Envelope[Event]], conn: Connection) -> list[bool]:
+    """Which of these an endpoint might take; most tenants have none."""
+    filters = await webhook_listeners.filters(conn, sorted({event.tenant_id for event in happened}))
+    return [any(takes(each, event.data.type) for each in filters.get(event.tenant_id, ())) for event in happened]
+
+
 async def queue_events(happened: Sequence[Envelope[Event]], uow: UnitOfWork, deps: Deps) -> Sequence[ListOutcome]:
     """Queue each event for the endpoints whose filter takes it."""
     tenants = sorted({event.tenant_id for event in happened})
-    listeners = await webhook_endpoints.listeners(uow.conn, tenants)
+    listeners = await webhook_listeners.listeners(uow.conn, tenants)
     rows: list[NewDelivery] = []
     missed: Counter[tuple[UUID, UUID]] = Counter()
     for event in happened:
         for listener in listeners:
-            if listener.tenant_id != event.tenant_id or not takes(listener.events, event.data.type):
+            if listener.tenant_id != event.tenant_id or not listener.wants(event.data.type, event.time):
                 continue
             if listener.is_full:
                 missed[listener.tenant_id, listener.endpoint_id] += 1
             else:
                 rows.append(_row(event, listener.endpoint_id))
     for (tenant_id, endpoint_id), events in sorted(missed.items()):
-        await webhook_endpoints.count_missed(uow.conn, tenant_id, endpoint_id, events=events)
+        await webhook_listeners.count_missed(uow.conn, tenant_id, endpoint_id, events=events)
     if rows:
         await webhook_deliveries.queue_webhooks(uow.conn, rows)
         uow.after_commit(deps.webhook_wake.set)

@@ -1,11 +1,11 @@
-"""Webhook endpoints: made and changed by requests, listened with, set back and disabled by outcomes."""
+"""Webhook endpoints: made and changed by requests, set back and disabled by outcomes."""
 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.notifier.domain.webhook import MAX_WAITING, SECRET_OVERLAP, Listener
+from services.notifier.domain.webhook import SECRET_OVERLAP
 from shared.db.connection import Connection, Record
 
 _COLUMNS = """
@@ -170,33 +170,6 @@ async def rotate_secret(conn: Connection, tenant_id: UUID, endpoint_id: UUID, *,
         SECRET_OVERLAP,
     )
     return _endpoint(row) if row else None
-
-
-async def listeners(conn: Connection, tenants: Sequence[UUID]) -> list[Listener]:
-    """The enabled endpoints of these tenants, and whether so much waits for one that nothing more is added."""
-    rows = await conn.fetch(
-        """
-        SELECT e.tenant_id, e.endpoint_id, e.events,
-               EXISTS (SELECT FROM notifier.webhook_deliveries AS d
-                        WHERE d.tenant_id = e.tenant_id AND d.endpoint_id = e.endpoint_id AND d.state = 'queued'
-                       OFFSET $2) AS is_full
-          FROM notifier.webhook_endpoints AS e
-         WHERE e.tenant_id = ANY ($1::uuid[]) AND e.disabled_at IS NULL
-        """,
-        list(tenants),
-        MAX_WAITING,
-    )
-    return [Listener(**dict(row)) for row in rows]
-
-
-async def count_missed(conn: Connection, tenant_id: UUID, endpoint_id: UUID, *, events: int) -> None:
-    """So many events were left out; whoever looks at the endpoint sees that the feed has more."""
-    await conn.execute(
-        "UPDATE notifier.webhook_endpoints SET missed = missed + $3 WHERE tenant_id = $1 AND endpoint_id = $2",
-        tenant_id,
-        endpoint_id,
-        events,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

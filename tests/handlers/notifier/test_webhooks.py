@@ -1,5 +1,6 @@
 """From an event to a tenant's own server, and what each answer of that server leads to."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -196,6 +197,27 @@ async def test_an_event_that_comes_twice_is_sent_once(desk: Desk, receiver: Webh
     await happen(desk, LOW)
     await one.settled("delivered", "delivered")
     assert len(receiver.hooks) == 2
+
+
+async def test_events_without_a_listener_leave_nothing_behind(desk: Desk, receiver: WebhookReceiver) -> None:
+    """Most tenants have no endpoint, and most endpoints want few types: each event would cost a row in the inbox."""
+    one = await endpoint(desk, receiver.url, ["backup_codes.*"])
+    happened = await happen(desk, SESSIONS, LOW, UPSERTED)
+    handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
+    rows = await desk.rows(handled, [each.id for each in happened])
+    assert [row["message_id"] for row in rows] == [happened[1].id]
+    await one.settled("delivered")
+
+
+async def test_an_endpoint_hears_nothing_of_the_time_before_it(desk: Desk, receiver: WebhookReceiver) -> None:
+    """An event that nobody listened to comes again when a process dies or an operator replays; it is old news then."""
+    happened = await happen(desk, SESSIONS)
+    one = await endpoint(desk, receiver.url)
+    old = dataclasses.replace(happened[0], time=host_now() - dt.timedelta(hours=1))
+    await arrive(desk, [old])
+    await happen(desk, LOW)
+    [delivery] = await one.settled("delivered")
+    assert delivery["event_type"] == "backup_codes.low"
 
 
 async def test_what_failed_comes_again_under_the_same_id(desk: Desk, receiver: WebhookReceiver) -> None:
