@@ -7,7 +7,7 @@ DEBS = rabbitmq-server oathtool
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test check faults lives rabbit4 lock clean
+.PHONY: help demo dev test check faults lives bench rabbit4 lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ faults: .venv/test.ok .run/debs.ok ## the tests that kill and stop processes
 
 lives: .venv/test.ok ## random lives of an account against a model, new ones at each run (DESKFACTOR_TEST_SEED=… one again)
 	@.venv/bin/python -m pytest -m lives $(ARGS)
+
+bench: .venv/test.ok .run/debs.ok ## what a login costs on this machine, written to docs/performance.md (ARGS="login --quick")
+	@.venv/bin/python -m services.cli bench $(if $(ARGS),$(ARGS),--runs 3 --out .run/bench.jsonl --page docs/performance.md) \
+		|| test $$? = 1  # a target that was missed is in the table
 
 rabbit4: .venv/test.ok .run/rabbit4.ok ## the conformance suite once more, on RabbitMQ 4
 	@DESKFACTOR_TEST_RABBITMQ=.run/rabbit4 .venv/bin/python -m pytest tests/conformance tests/integration/test_private_servers.py -k "rabbit or broker" $(ARGS)

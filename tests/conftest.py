@@ -30,6 +30,7 @@ _POSTGRES_SETTINGS = {
     "max_wal_size": "4GB",  # no checkpoint in the middle of a race
     "checkpoint_timeout": "1h",
     "jit": "off",
+    "shared_preload_libraries": "pg_stat_statements",
 }
 
 

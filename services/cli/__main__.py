@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from services.cli.commands import audit, broker, dead, host, moving, tenants, trial
+from services.cli.commands import audit, bench, broker, dead, host, moving, tenants, trial
 
 
 def application() -> typer.Typer:
@@ -20,6 +20,7 @@ def application() -> typer.Typer:
     app.command()(trial.dev)
     app.command()(host.serve)
     app.command()(host.migrate)
+    app.command()(bench.bench)
     app.command()(host.openapi)
     app.command()(host.asyncapi)
     app.command("import")(moving.import_accounts)

@@ -3,6 +3,7 @@
 import errno
 from dataclasses import dataclass
 
+from services.cli.benchmark import NoBenchmark, NoSuchCase
 from services.cli.broker_access import QueueNotMade
 from services.cli.commands.output import Status
 from services.cli.embedded.postgres import NoPostgres, ServerFailed, StateInUse
@@ -40,6 +41,8 @@ def failure_of(error: Exception) -> Failure | None:
             | NoSuchTenant()
             | UnreadableFile()
             | NotExported()
+            | NoBenchmark()
+            | NoSuchCase()
         ):
             return Failure(str(error), Status.USAGE)
         case ServicesDown():

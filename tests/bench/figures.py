@@ -1,49 +1,79 @@
-"""One line of the table: what one case gave at one load."""
+"""One line of output: what one case gave at one load or size."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tests.bench.load import Samples
 from tests.bench.usage import Used
 
+PERCENTILES = (50, 95, 99)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Rates in operations a second, latencies in milliseconds, CPU in milliseconds an operation."""
+    """Rates in operations a second, latencies in milliseconds, CPU in milliseconds an operation; `values` by name.
+
+    `cpu` is of our processes, `servers` of PostgreSQL and RabbitMQ with all of theirs.
+    """
 
     case: str
-    in_flight: int
-    operations: int
-    rate: float
-    p50: float
-    p95: float
-    p99: float
-    cpu: Mapping[str, float]
-    statements: float
-    commits: float
+    at: str
+    values: Mapping[str, float]
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    servers: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, case: str, in_flight: int, samples: Samples, used: Used) -> "Figures":
+    def of(
+        cls, case: str, at: str, samples: Samples, used: Used, *, more: Mapping[str, float] | None = None
+    ) -> "Figures":
         """From what was measured."""
         count = len(samples.seconds)
+        values = {"operations": float(count), "rate": round(samples.rate, 1)}
+        values |= {f"p{each}": round(samples.percentile(each), 2) for each in PERCENTILES}
+        counted = {"statements": used.statements, "commits": used.commits, "messages": used.messages}
+        values |= {name: round(number / count, 2) for name, number in counted.items()}
         return cls(
             case=case,
-            in_flight=in_flight,
-            operations=count,
-            rate=round(samples.rate, 1),
-            p50=round(samples.percentile(50), 2),
-            p95=round(samples.percentile(95), 2),
-            p99=round(samples.percentile(99), 2),
-            cpu={name: round(seconds / count * 1000, 3) for name, seconds in used.cpu_seconds.items()},
-            statements=round(used.statements / count, 2),
-            commits=round(used.commits / count, 2),
+            at=at,
+            values=values | dict(more or {}),
+            cpu=_each(used.cpu_seconds, count),
+            servers=_each(used.server_seconds, count),
         )
 
     @property
     def cpu_in_all(self) -> float:
-        """Of all measured processes together."""
+        """Of all our processes together."""
         return round(sum(self.cpu.values()), 3)
 
     def line(self) -> dict[str, object]:
         """As JSON takes it."""
-        return asdict(self) | {"cpu_in_all": self.cpu_in_all}
+        line: dict[str, object] = {"case": self.case, "at": self.at, **self.values}
+        if self.cpu:
+            line |= {"cpu": self.cpu, "cpu_in_all": self.cpu_in_all, "cpu_of_servers": self.servers}
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All figures of one run, by the name of the case that gave them."""
+
+    by_case: Mapping[str, Sequence[Figures]]
+
+    def __iter__(self) -> Iterator[Figures]:
+        return itertools.chain.from_iterable(self.by_case.values())
+
+    def of(self, case: str, at: str) -> Figures:
+        """Those of a case at one load. Raises `LookupError`."""
+        for each in self:
+            if (each.case, each.at) == (case, at):
+                return each
+        raise LookupError(f"nobody measured {case} at {at}")
+
+    def value(self, case: str, at: str, name: str) -> float:
+        """One of its values. Raises `LookupError`."""
+        return self.of(case, at).values[name]
+
+
+def _each(seconds: Mapping[str, float], count: int) -> dict[str, float]:
+    return {name: round(each / count * 1000, 3) for name, each in seconds.items()}

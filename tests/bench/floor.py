@@ -1,13 +1,15 @@
-"""The floor: the same verify in one process, one transaction of its own, straight on PostgreSQL and without a broker.
+"""The floor: the same login and verify in one process, one transaction each, straight on PostgreSQL, without a broker.
 
-What a developer would write without us, and well: the same checks (key, body, attempts, expiry, throttle, code, step),
-the same rows (attempt and verdict, used step, last success, event, answer), the same signed assertion.
+What a developer would write without us, and well: the same checks (key, body, account, policy, factors, open
+challenges; attempts, expiry, throttle, code, step), the same rows (challenge; attempt and verdict, used step, last
+success; events, answer), the same signed assertion. It has no chain over its events and tells nobody of them.
 """
 
+import datetime as dt
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -16,36 +18,44 @@ import uvloop
 from aiohttp import web
 from pydantic import ValidationError
 
-from services.gateway.api.bodies import VerifyBody
+from services.gateway.api.bodies import LoginBody, VerifyBody
 from services.otp_worker.adapters.assertions import AssertionSigner
 from services.otp_worker.domain.totp import RightStep, compare
 from shared.contracts.types import ChallengeId, Method, Purpose
 from shared.crypto.keyring import load_ring
-from shared.crypto.sealing import Place, decrypt, encrypt
+from shared.crypto.sealing import decrypt
 from shared.ids import new_id
-from tests.bench.crowd import Crowd, Member
+from tests.bench.floor_tables import seed_place
 
 MOST_ATTEMPTS = 5
+MOST_OPEN = 3
+LIFETIME = dt.timedelta(minutes=10)
 
-_SCHEMA = """
-CREATE SCHEMA floor;
-CREATE TABLE floor.accounts (
-  tenant_id uuid, account_id text, is_active boolean NOT NULL, failures integer NOT NULL DEFAULT 0,
-  throttled_until timestamptz, last_success_at timestamptz, PRIMARY KEY (tenant_id, account_id)) WITH (fillfactor = 80);
-CREATE TABLE floor.factors (
-  tenant_id uuid, factor_id uuid, account_id text NOT NULL, seed bytea NOT NULL, last_step bigint,
-  last_used_at timestamptz, PRIMARY KEY (tenant_id, factor_id)) WITH (fillfactor = 80);
-CREATE INDEX ON floor.factors (tenant_id, account_id);
-CREATE TABLE floor.challenges (
-  tenant_id uuid, challenge_id uuid, account_id text NOT NULL, state text NOT NULL, attempts integer NOT NULL,
-  expires_at timestamptz NOT NULL, verified_at timestamptz, PRIMARY KEY (tenant_id, challenge_id))
-  WITH (fillfactor = 80);
-CREATE TABLE floor.events (
-  tenant_id uuid, event_id uuid, type text NOT NULL, account_id text NOT NULL, data jsonb NOT NULL,
-  at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (tenant_id, event_id));
-CREATE TABLE floor.answers (
-  tenant_id uuid, scope text, key text, fingerprint bytea NOT NULL, reply bytea NOT NULL,
-  answered_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (tenant_id, scope, key));
+_LOAD_ACCOUNT = """
+SELECT a.is_active, a.throttled_until, p.methods, p.is_required, now() AS now
+  FROM floor.accounts AS a JOIN floor.policies AS p USING (tenant_id)
+ WHERE a.tenant_id = $1 AND a.account_id = $2
+   FOR NO KEY UPDATE OF a
+"""
+_LOAD_FACTORS = """
+SELECT factor_id, type, name FROM floor.factors
+ WHERE tenant_id = $1 AND account_id = $2 AND type = ANY ($3) ORDER BY last_used_at DESC NULLS LAST
+"""
+_LOAD_OPEN = """
+SELECT challenge_id, context, expires_at FROM floor.challenges
+ WHERE tenant_id = $1 AND account_id = $2 AND state = 'open' AND expires_at > now()
+"""
+_ISSUE = """
+WITH challenge AS (
+  INSERT INTO floor.challenges (tenant_id, challenge_id, account_id, state, context, expires_at)
+  SELECT $1, $2, $3, 'open', $4, $5 WHERE $6
+), issued AS (
+  INSERT INTO floor.events (tenant_id, event_id, type, account_id, data)
+  SELECT $1, $7, 'challenge.issued', $3, $8 WHERE $6
+), decided AS (
+  INSERT INTO floor.events (tenant_id, event_id, type, account_id, data) VALUES ($1, $9, 'login.decided', $3, $10)
+)
+INSERT INTO floor.answers (tenant_id, scope, key, fingerprint, reply) VALUES ($1, $11, $12, $13, $14)
 """
 _LOAD = """
 SELECT c.account_id, c.state, c.attempts, c.expires_at, a.is_active, a.throttled_until, f.factor_id, f.seed,
@@ -78,70 +88,17 @@ UPDATE floor.challenges SET attempts = attempts + 1 WHERE tenant_id = $1 AND cha
 """
 
 
-async def settle(dsn: str, key_dir: str, crowd: Crowd) -> None:
-    """The same people for the floor, in tables of its own."""
-    key = load_ring(Path(key_dir), "rest").active
-    conn = await asyncpg.connect(dsn)
-    try:
-        await conn.execute(_SCHEMA)
-        await _copy(
-            conn,
-            "accounts",
-            ("tenant_id", "account_id", "is_active"),
-            [(crowd.tenant_id, each.account_id, True) for each in crowd.members],
-        )
-        await _copy(
-            conn,
-            "factors",
-            ("tenant_id", "factor_id", "account_id", "seed"),
-            [
-                (
-                    crowd.tenant_id,
-                    each.factor_id,
-                    each.account_id,
-                    encrypt(key, each.seed, _place(crowd.tenant_id, each)),
-                )
-                for each in crowd.members
-            ],
-        )
-        await conn.execute("VACUUM ANALYZE", timeout=600)
-    finally:
-        await conn.close()
-
-
-async def open_challenges(dsn: str, crowd: Crowd, members: Sequence[Member]) -> list[UUID]:
-    """A challenge that waits for a code, for each of these."""
-    ids = [new_id() for _ in members]
-    conn = await asyncpg.connect(dsn)
-    try:
-        until = await conn.fetchval("SELECT now() + interval '10 minutes'")
-        rows = [
-            (crowd.tenant_id, each, member.account_id, "open", 0, until)
-            for each, member in zip(ids, members, strict=True)
-        ]
-        await _copy(
-            conn, "challenges", ("tenant_id", "challenge_id", "account_id", "state", "attempts", "expires_at"), rows
-        )
-        await conn.execute("ANALYZE floor.challenges", timeout=600)
-    finally:
-        await conn.close()
-    return ids
-
-
-async def _copy(
-    conn: "asyncpg.Connection[asyncpg.Record]", table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
-) -> None:
-    await conn.copy_records_to_table(table, schema_name="floor", columns=list(columns), records=rows, timeout=600)
-
-
-def _place(tenant_id: UUID, member: Member) -> Place:
-    return Place(
-        tenant_id=tenant_id, account_id=member.account_id, purpose="floor", record=str(member.factor_id), field="seed"
-    )
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    tenant_id: UUID
+    scope: str
+    key: str
+    raw: bytes
+    fingerprint: bytes
 
 
 class Floor:
-    """The one handler."""
+    """The two handlers."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", key_dir: str, callers: dict[bytes, UUID]) -> None:
         """``callers``: tenants by the digest of their API key; looked up once and kept, as our gateway does."""
@@ -152,6 +109,37 @@ class Floor:
 
     async def verify(self, request: web.Request) -> web.Response:
         """`POST /v1/challenges/{challenge_id}/verify`."""
+        asked = await self._read(request)
+        if isinstance(asked, web.Response):
+            return asked
+        try:
+            body = VerifyBody.model_validate_json(asked.raw, strict=True)
+            challenge_id = UUID(request.match_info["challenge_id"])
+        except (ValidationError, ValueError):
+            return _refused(422, "validation_failed")
+        if body.code is None:
+            return _refused(422, "code_malformed")
+        try:
+            return await self._judge(asked, challenge_id, body.code)
+        except asyncpg.UniqueViolationError:
+            return await self._again(asked)
+
+    async def login(self, request: web.Request) -> web.Response:
+        """`POST /v1/logins`."""
+        asked = await self._read(request)
+        if isinstance(asked, web.Response):
+            return asked
+        try:
+            body = LoginBody.model_validate_json(asked.raw, strict=True)
+        except ValidationError:
+            return _refused(422, "validation_failed")
+        try:
+            return await self._start(asked, body)
+        except asyncpg.UniqueViolationError:
+            return await self._again(asked)
+
+    async def _read(self, request: web.Request) -> "_Asked | web.Response":
+        """Who asks, for what, under which key."""
         scheme, _, api_key = request.headers.get("Authorization", "").partition(" ")
         tenant_id = self._callers.get(hashlib.sha256(api_key.encode()).digest())
         key = request.headers.get("Idempotency-Key")
@@ -160,22 +148,66 @@ class Floor:
         if not key:
             return _refused(400, "idempotency_key_missing")
         raw = await request.read()
-        try:
-            body = VerifyBody.model_validate_json(raw, strict=True)
-            challenge_id = UUID(request.match_info["challenge_id"])
-        except (ValidationError, ValueError):
-            return _refused(422, "validation_failed")
-        if body.code is None:
-            return _refused(422, "code_malformed")
-        fingerprint = hashlib.sha256(raw).digest()
-        try:
-            return await self._judge(tenant_id, challenge_id, body.code, request.path, key, fingerprint)
-        except asyncpg.UniqueViolationError:
-            return await self._again(tenant_id, request.path, key, fingerprint)
+        return _Asked(tenant_id, request.path, key, raw, hashlib.sha256(raw).digest())
 
-    async def _judge(
-        self, tenant_id: UUID, challenge_id: UUID, code: str, scope: str, key: str, fingerprint: bytes
-    ) -> web.Response:
+    async def _start(self, asked: "_Asked", body: LoginBody) -> web.Response:
+        context = hashlib.sha256(f"{body.context.ip}\n{body.context.user_agent}".encode()).digest()
+        async with self._pool.acquire() as conn, conn.transaction():
+            account = await conn.fetchrow(_LOAD_ACCOUNT, asked.tenant_id, body.account_id)
+            if account is None:
+                return _refused(404, "account_not_found")
+            if not account["is_active"]:
+                return _refused(403, "account_inactive")
+            factors = await conn.fetch(_LOAD_FACTORS, asked.tenant_id, body.account_id, account["methods"])
+            if not factors:
+                return _refused(403, "enrol" if account["is_required"] else "allow")
+            opened = await conn.fetch(_LOAD_OPEN, asked.tenant_id, body.account_id)
+            alike = next((each for each in opened if each["context"] == context), None)
+            if alike is None and len(opened) >= MOST_OPEN:
+                return _refused(429, "too_many_challenges")
+            challenge_id = alike["challenge_id"] if alike is not None else new_id()
+            expires_at = alike["expires_at"] if alike is not None else account["now"] + LIFETIME
+            offered = [{"id": str(each["factor_id"]), "type": each["type"], "name": each["name"]} for each in factors]
+            throttled = account["throttled_until"]
+            view = {
+                "id": str(challenge_id),
+                "purpose": "sign_in",
+                "state": "open",
+                "expires_at": expires_at.isoformat(),
+                "throttled_until": throttled.isoformat() if throttled else None,
+                "factors": offered,
+            }
+            reply = json.dumps({"decision": "challenge", "reason": "has_factor", "challenge": view}).encode()
+            issued = json.dumps({"challenge_id": str(challenge_id), "purpose": "sign_in", "factors": offered})
+            decided = json.dumps(
+                {
+                    "challenge_id": str(challenge_id),
+                    "decision": "challenge",
+                    "ip": body.context.ip,
+                    "purpose": "sign_in",
+                }
+            )
+            await conn.execute(
+                _ISSUE,
+                asked.tenant_id,
+                challenge_id,
+                body.account_id,
+                context,
+                expires_at,
+                alike is None,
+                new_id(),
+                issued,
+                new_id(),
+                decided,
+                asked.scope,
+                asked.key,
+                asked.fingerprint,
+                reply,
+            )
+        return web.Response(body=reply, content_type="application/json")
+
+    async def _judge(self, asked: "_Asked", challenge_id: UUID, code: str) -> web.Response:
+        tenant_id = asked.tenant_id
         async with self._pool.acquire() as conn, conn.transaction():
             row = await conn.fetchrow(_LOAD, tenant_id, challenge_id)
             if row is None:
@@ -184,13 +216,7 @@ class Floor:
                 return _refused(409, "challenge_not_open")
             if not row["is_active"] or (row["throttled_until"] and row["throttled_until"] > row["now"]):
                 return _refused(429, "throttled")
-            place = Place(
-                tenant_id=tenant_id,
-                account_id=row["account_id"],
-                purpose="floor",
-                record=str(row["factor_id"]),
-                field="seed",
-            )
+            place = seed_place(tenant_id, row["account_id"], row["factor_id"])
             seed = decrypt(self._rest, row["seed"], place)
             found = compare(seed, code, now=row["now"], last_step=row["last_step"], burnt_steps=(), may_hint=False)
             if not isinstance(found, RightStep):
@@ -217,23 +243,23 @@ class Floor:
                 found.step,
                 new_id(),
                 event,
-                scope,
-                key,
-                fingerprint,
+                asked.scope,
+                asked.key,
+                asked.fingerprint,
                 reply,
             )
             if stored != 2:
                 raise RuntimeError("a row was not as it was read")
         return web.Response(body=reply, content_type="application/json")
 
-    async def _again(self, tenant_id: UUID, scope: str, key: str, fingerprint: bytes) -> web.Response:
+    async def _again(self, asked: "_Asked") -> web.Response:
         row = await self._pool.fetchrow(
             "SELECT fingerprint, reply FROM floor.answers WHERE tenant_id = $1 AND scope = $2 AND key = $3",
-            tenant_id,
-            scope,
-            key,
+            asked.tenant_id,
+            asked.scope,
+            asked.key,
         )
-        if row is None or row["fingerprint"] != fingerprint:
+        if row is None or row["fingerprint"] != asked.fingerprint:
             return _refused(422, "idempotency_key_reused")
         return web.Response(body=row["reply"], content_type="application/json")
 
@@ -248,8 +274,10 @@ async def _application(dsn: str, key_dir: str) -> web.Application:
         bytes(row["digest"]): row["tenant_id"]
         for row in await pool.fetch("SELECT digest, tenant_id FROM gateway.api_keys")
     }
+    floor = Floor(pool, key_dir, callers)
     app = web.Application(client_max_size=64 * 1024)
-    app.router.add_post("/v1/challenges/{challenge_id}/verify", Floor(pool, key_dir, callers).verify)
+    app.router.add_post("/v1/logins", floor.login)
+    app.router.add_post("/v1/challenges/{challenge_id}/verify", floor.verify)
     return app
 
 

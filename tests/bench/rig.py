@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.cli.embedded.postgres import Postgres
@@ -13,35 +13,55 @@ from shared.messaging.rabbitmq import apply
 from tests.support.rabbitmq import Rabbit
 from tests.support.stack import Stack
 
-DATABASE = "deskfactor"
+_TEMPLATE = "template_migrated"
+_DATABASE = "deskfactor"
 _SETTINGS = {
     "synchronous_commit": "on",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
     "shared_preload_libraries": "pg_stat_statements",
-    "max_connections": "200",
+    "max_connections": "300",
 }
 _QUIET = {"DESKFACTOR_LOG_LEVEL": "warning"}  # a line a request is the reader's to pay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """A database server and a broker, and the folder of all that runs on them."""
+    """A database server and a broker, the database and the virtual host that are used, and the folder of all."""
 
     folder: Path
     postgres: Postgres
     rabbit: Rabbit
     key_dir: Path
+    template: str
+    database: str
+    amqp_url: str
 
     @property
     def dsn(self) -> str:
         """The database, as the user who may do everything."""
-        return self.postgres.dsn(DATABASE)
+        return self.postgres.dsn(self.database)
 
     @contextlib.asynccontextmanager
-    async def stack(self, *, extra: Mapping[str, str] | None = None) -> AsyncIterator[Stack]:
-        """The product over RabbitMQ."""
+    async def apart(self, name: str) -> AsyncIterator["Servers"]:
+        """The same servers with an empty database and an empty virtual host; both are dropped at the end."""
+        folder = self.folder / name
+        folder.mkdir()
+        self.postgres.create_database(name, self.template)
+        own = replace(self, folder=folder, database=name, amqp_url=self.rabbit.virtual_host(name))
+        try:
+            await apply([own.amqp_url])
+            yield own
+        finally:
+            self.postgres.drop_database(name)
+            await asyncio.to_thread(self.rabbit.ctl, "delete_vhost", name)
+
+    @contextlib.asynccontextmanager
+    async def stack(
+        self, *, extra: Mapping[str, str] | None = None, replicas: Mapping[str, int] | None = None
+    ) -> AsyncIterator[Stack]:
+        """The product over RabbitMQ; ``replicas``: how many processes of a service, where it is not one."""
         folder = self.folder / "stack"
         folder.mkdir(exist_ok=True)
         running = Stack(
@@ -49,8 +69,9 @@ class Servers:
             key_dir=self.key_dir,
             folder=folder,
             bus="rabbitmq",
-            amqp_url=self.rabbit.url(),
+            amqp_url=self.amqp_url,
             extra={**_QUIET, **(extra or {})},
+            replicas=replicas or {},
         )
         async with running:
             yield running
@@ -64,11 +85,20 @@ async def open_servers(folder: Path) -> AsyncIterator[Servers]:
     postgres = Postgres(folder / "postgres", durable=True, settings=_SETTINGS)
     postgres.start()
     try:
-        postgres.create_database(DATABASE)
-        await migrate(postgres.dsn(DATABASE))
+        postgres.create_database(_TEMPLATE)
+        await migrate(postgres.dsn(_TEMPLATE))
+        postgres.create_database(_DATABASE, _TEMPLATE)
         rabbit = Rabbit(folder / "rabbit")
         with rabbit:
             await apply([rabbit.url()])
-            yield Servers(folder=folder, postgres=postgres, rabbit=rabbit, key_dir=key_dir)
+            yield Servers(
+                folder=folder,
+                postgres=postgres,
+                rabbit=rabbit,
+                key_dir=key_dir,
+                template=_TEMPLATE,
+                database=_DATABASE,
+                amqp_url=rabbit.url(),
+            )
     finally:
         await asyncio.to_thread(postgres.stop, remove=True)

@@ -1,19 +1,31 @@
-"""What processes and servers used meanwhile, by the operating system's and the database's own accounts."""
+"""What processes and servers used, by the accounts of the operating system, the database and the broker."""
 
+import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import aio_pika
 import asyncpg
 import psutil
+
+from shared.messaging.rabbitmq.names import queue_of
+from shared.messaging.topology import LANES
+from tests.bench.rig import Servers
+
+_POLL = 0.1  # seconds
+_QUIET_LOOKS = 3  # in a row: what a worker has in its hands is in no queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """Between two looks."""
+    """Between two looks. `messages`: what the broker was handed, replies included."""
 
     cpu_seconds: Mapping[str, float]
+    server_seconds: Mapping[str, float]
     statements: int
     commits: int
+    messages: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,28 +33,38 @@ class Reading:
     """Counters at one instant."""
 
     cpu_seconds: Mapping[str, float]
+    server_seconds: Mapping[str, float]
     statements: int
     commits: int
+    messages: int
 
     def since(self, before: "Reading") -> Used:
         """What was added."""
         return Used(
-            cpu_seconds={name: self.cpu_seconds[name] - before.cpu_seconds[name] for name in self.cpu_seconds},
+            cpu_seconds={name: self.cpu_seconds[name] - each for name, each in before.cpu_seconds.items()},
+            server_seconds={name: self.server_seconds[name] - each for name, each in before.server_seconds.items()},
             statements=self.statements - before.statements,
             commits=self.commits - before.commits,
+            messages=self.messages - before.messages,
         )
 
 
 class Meter:
-    """Reads the processes of a run, by name, and the database that they use."""
+    """Reads the processes of a run, by name, and the servers that they use."""
 
-    def __init__(self, dsn: str, pids: Mapping[str, int]) -> None:
-        self._dsn = dsn
+    def __init__(self, servers: Servers, pids: Mapping[str, int]) -> None:
+        self._servers = servers
+        self._own = 0
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._server_processes = {"postgres": servers.postgres.pid, "rabbitmq": servers.rabbit.pid()}
 
     async def read(self) -> Reading:
-        """The counters now. Its own statements are in them: two."""
-        conn = await asyncpg.connect(self._dsn)
+        """The counters now, once the messages of before are handled: what comes after an answer is of its cost, too.
+
+        Without its own statements.
+        """
+        self._own += await settle(self._servers) + 3
+        conn = await asyncpg.connect(self._servers.dsn)
         try:
             await conn.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             statements = await conn.fetchval(_STATEMENTS)
@@ -51,21 +73,65 @@ class Meter:
             await conn.close()
         return Reading(
             cpu_seconds={name: _cpu(process) for name, process in self._processes.items()},
-            statements=int(statements),
-            commits=int(commits),
+            server_seconds={name: _cpu_of_tree(pid) for name, pid in self._server_processes.items()},
+            statements=int(statements) - self._own,
+            commits=int(commits) - self._own,
+            messages=await asyncio.to_thread(self._messages),
         )
 
     def memory(self) -> dict[str, float]:
         """MiB that each process holds now."""
         return {name: process.memory_info().rss / 2**20 for name, process in self._processes.items()}
 
+    def _messages(self) -> int:
+        said = self._servers.rabbit.ctl("eval", "rabbit_global_counters:overview().")
+        return sum(int(each) for each in re.findall(r"messages_received_total\s*=>\s*(\d+)", said))
+
+
+async def settle(servers: Servers, *, within: float = 600.0) -> int:
+    """Wait until nothing is unpublished and no lane has a message waiting; how often the database was asked.
+
+    Raises `TimeoutError`.
+    """
+    conn = await asyncpg.connect(servers.dsn)
+    broker = await aio_pika.connect(servers.amqp_url)
+    try:
+        async with asyncio.timeout(within), await broker.channel() as channel:
+            quiet = looks = 0
+            while quiet < _QUIET_LOOKS:
+                looks += 1
+                quiet = 0 if await conn.fetchval(_UNPUBLISHED) or await _waiting(channel) else quiet + 1
+                await asyncio.sleep(_POLL)
+            return looks
+    finally:
+        await broker.close()
+        await conn.close()
+
+
+async def _waiting(channel: aio_pika.abc.AbstractChannel) -> int:
+    queues = [await channel.get_queue(queue_of(lane)) for lane in LANES if not lane.is_ingress]
+    return sum(queue.declaration_result.message_count or 0 for queue in queues)
+
 
 def _cpu(process: psutil.Process) -> float:
-    with process.oneshot():
-        times = process.cpu_times()
-        return float(times.user + times.system)
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
+def _cpu_of_tree(pid: int) -> float:
+    """With the processes that it started; those that ended are in their parent's account."""
+    total = 0.0
+    root = psutil.Process(pid)
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+_UNPUBLISHED = "SELECT EXISTS (SELECT 1 FROM bus.outbox WHERE published_at IS NULL)"
 _STATEMENTS = """
 SELECT coalesce(sum(s.calls), 0)
   FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid

@@ -27,6 +27,13 @@ class Answer:
         return json.loads(self.body)
 
 
+class WrongAnswer(Exception):
+    """An answer was not what it must be: the figures are worth nothing."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.status} {answer.body[:300]!r}")
+
+
 class Connection(asyncio.Protocol):
     """One kept connection."""
 

@@ -159,6 +159,10 @@ class Rabbit:
         )
         return f"{self.url()}{name}"
 
+    def pid(self, node: int = 0) -> int:
+        """The node's process id."""
+        return self._running(node).pid
+
     def amqp_port(self, node: int = 0) -> int:
         """The node's AMQP port on 127.0.0.1."""
         return self._nodes[node].amqp

@@ -45,7 +45,10 @@ class _Running:
 
 @dataclass(slots=True)
 class Stack:
-    """Services as processes, with simulators in this one. Entered and left as a context manager."""
+    """Services as processes, with simulators in this one. Entered and left as a context manager.
+
+    ``replicas``: how many processes of a service; the second of `policy` is called `policy.2`.
+    """
 
     dsn: str
     key_dir: Path
@@ -57,13 +60,29 @@ class Stack:
     phones: TwilioSimulator = field(
         default_factory=lambda: TwilioSimulator(account_sid=SANDBOX_SID, auth_token=Secret(SANDBOX_TOKEN))
     )
-    ports: dict[str, int] = field(default_factory=lambda: dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)))
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    ports: dict[str, int] = field(init=False)
     _running: dict[str, _Running] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A port for each process."""
+        more = [f"{name}.{number}" for name, count in self.replicas.items() for number in range(2, count + 1)]
+        names = [*SERVICES, *more]
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
 
     @property
     def url(self) -> str:
         """The gateway."""
         return f"http://127.0.0.1:{self.ports['gateway']}"
+
+    @property
+    def urls(self) -> list[str]:
+        """All gateways."""
+        return [f"http://127.0.0.1:{port}" for name, port in self.ports.items() if _service(name) == "gateway"]
+
+    def pids(self) -> dict[str, int]:
+        """All processes, by name."""
+        return {name: running.process.pid for name, running in self._running.items()}
 
     def pid(self, name: str) -> int:
         """The process id of a service."""
@@ -76,10 +95,10 @@ class Stack:
     async def __aenter__(self) -> Self:
         await self.mailbox.start()
         await self.phones.start()
-        for name in SERVICES:
+        for name in self.ports:
             self.start(name)
         try:
-            await asyncio.gather(*(self.wait_ready(name) for name in SERVICES))
+            await asyncio.gather(*(self.wait_ready(name) for name in self.ports))
         except BaseException:
             await self._end()
             raise
@@ -95,7 +114,7 @@ class Stack:
         log = self.folder / f"{name}.log"
         # Left over from a run that was killed, it would work on the next run's database, with keys of its own.
         child = Child(env=self._environment(name), cwd=ROOT, log=log, farewell=signal.SIGKILL)
-        self._running[name] = _Running(child.start(sys.executable, "-m", *SERVICES[name]), log)
+        self._running[name] = _Running(child.start(sys.executable, "-m", *SERVICES[_service(name)]), log)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a service without a word, and wait until it is gone."""
@@ -144,7 +163,7 @@ class Stack:
         machine = os.environ.items()  # noqa: TID251 - handed on to a child
         kept = {key: value for key, value in machine if not key.startswith("DESKFACTOR_")}
         port = str(self.ports[name])
-        own = {"DESKFACTOR_PORT": port} if name == "gateway" else {"DESKFACTOR_HEALTH_PORT": port}
+        own = {"DESKFACTOR_PORT": port} if _service(name) == "gateway" else {"DESKFACTOR_HEALTH_PORT": port}
         return {
             **kept,
             "DESKFACTOR_DATABASE_URL": self.dsn,
@@ -157,3 +176,8 @@ class Stack:
             **own,
             **self.extra,
         }
+
+
+def _service(name: str) -> str:
+    """Whose replica a process is."""
+    return name.partition(".")[0]

@@ -59,6 +59,13 @@ class Postgres:
         """Where data and log really are."""
         return self._place.state
 
+    @property
+    def pid(self) -> int:
+        """The first process of the server, parent of all others."""
+        if self._server is None:
+            raise RuntimeError("the server is not running")
+        return self._server.pid
+
     def start(self) -> Self:
         """Start on the data that is there, or on new, and return once connections are accepted.
 

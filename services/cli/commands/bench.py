@@ -1,0 +1,29 @@
+"""``deskfactor bench``: what a login costs on this machine."""
+# ruff: noqa: PLC0415 - what a command needs is loaded when it is called, so that --help is quick
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.commands.output import Status, leave
+
+
+def bench(
+    cases: Annotated[
+        list[str] | None, typer.Argument(metavar="[CASE]...", help="Which. (default: all)", show_default=False)
+    ] = None,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A fiftieth of each: whether it works, not how fast.")] = False,
+    runs: Annotated[int, typer.Option(min=1, max=20, help="How often everything is measured.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="A file for the lines of JSON. (default: stdout)")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the table, and all figures, as Markdown.")] = None,
+) -> None:
+    """Measure rates, latencies and CPU on servers of its own, and check every answer. Needs the source tree.
+
+    Exit status 0: every target was reached; 1: some were not; 2 and 3: it could not run.
+    """
+    from services.cli.benchmark import load_benchmark
+
+    if not load_benchmark().bench(cases or [], is_quick=quick, runs=runs, out=out, page=page):
+        leave(Status.FOUND)

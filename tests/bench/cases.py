@@ -1,0 +1,18 @@
+"""Every case, in the order in which they run. One more is a module with a `CASE`, and a line here."""
+
+from collections.abc import Sequence
+
+from services.cli.benchmark import NoSuchCase
+from tests.bench import login, verify
+from tests.bench.case import Case
+
+CASES: tuple[Case, ...] = (verify.CASE, login.CASE)
+
+
+def named(names: Sequence[str]) -> list[Case]:
+    """The cases of these names, or all. Raises `NoSuchCase`."""
+    known = {case.name: case for case in CASES}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise NoSuchCase(f"There is no case {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return [known[name] for name in names] if names else list(CASES)

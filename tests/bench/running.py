@@ -1,0 +1,85 @@
+"""Runs cases: servers once, for each case a database of its own; a line of JSON for every figure as it is known."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import uvloop
+
+from services.cli.benchmark import NoBenchmark
+from tests.bench.case import QUICK, Case, Scene, Tell
+from tests.bench.cases import named
+from tests.bench.figures import Figures, Results
+from tests.bench.machine import describe
+from tests.bench.report import Report, table, write
+from tests.bench.rig import Servers, open_servers
+from tests.bench.showing import Show, showing
+from tests.bench.targets import judge
+from tests.support.unpacked import NotInstalled
+
+
+def bench(
+    names: Sequence[str], *, is_quick: bool = False, runs: int = 1, out: Path | None = None, page: Path | None = None
+) -> bool:
+    """Measure the cases of these names, or all; whether every target was reached in every run.
+
+    ``out``: a file for the lines instead of stdout; ``page``: the document to be written. Raises `NoSuchCase`,
+    `NoBenchmark` without RabbitMQ, and what a case raises.
+    """
+    cases = named(names)
+    try:
+        machine = describe()
+    except NotInstalled as error:
+        raise NoBenchmark(str(error)) from None
+    with contextlib.ExitStack() as stack:
+        lines = stack.enter_context(out.open("w")) if out is not None else sys.stdout
+        show = stack.enter_context(showing(len(cases) * runs))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deskfactor-bench-")))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            scale = QUICK if is_quick else 1.0
+            results = runner.run(_runs(cases, folder, scale=scale, runs=runs, lines=lines, show=show))
+    report = Report(
+        machine=machine,
+        is_quick=is_quick,
+        judgements=[(case, judge(case.targets, results)) for case in cases],
+        runs=results,
+    )
+    if page is not None:
+        write(page, report)
+    print(table(report), file=sys.stderr if out is None else sys.stdout)
+    return report.is_reached
+
+
+async def _runs(
+    cases: Sequence[Case], folder: Path, *, scale: float, runs: int, lines: TextIO, show: Show
+) -> list[Results]:
+    results = []
+    async with open_servers(folder) as servers:
+        for run in range(runs):
+            by_case: dict[str, list[Figures]] = {}
+            for number, case in enumerate(cases):
+                done, title = run * len(cases) + number, f"{case.name}, run {run + 1} of {runs}"
+                tell = _teller(show, done, title)
+                by_case[case.name] = await _measure(case, servers, f"bench_{done}", scale, tell, lines)
+            results.append(Results(by_case))
+    return results
+
+
+async def _measure(
+    case: Case, servers: Servers, database: str, scale: float, tell: Tell, lines: TextIO
+) -> list[Figures]:
+    figures = []
+    async with servers.apart(database) as own:
+        async for each in case.measure(Scene(servers=own, scale=scale, tell=tell)):
+            figures.append(each)
+            print(json.dumps(each.line()), file=lines, flush=True)
+    return figures
+
+
+def _teller(show: Show, done: int, title: str) -> Tell:
+    return lambda text: show(done, f"{title}: {text}")

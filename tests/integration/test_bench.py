@@ -1,0 +1,58 @@
+"""The benchmark measures, and what it says is so."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from services.cli.embedded.postgres import Postgres
+from tests.bench import login
+from tests.bench.case import Scene
+from tests.bench.rig import Servers
+from tests.bench.verify import at
+from tests.support.command_line import deskfactor
+from tests.support.rabbitmq import Rabbit
+from tests.support.stack import ROOT, SERVICES
+
+
+async def test_a_case_gives_figures_of_right_answers(
+    postgres: Postgres, rabbit: Rabbit, template: str, key_dir: Path, tmp_path: Path
+) -> None:
+    """The path of a login, smallest: each process is counted, and so are its messages and statements."""
+    servers = Servers(
+        folder=tmp_path,
+        postgres=postgres,
+        rabbit=rabbit,
+        key_dir=key_dir,
+        template=template,
+        database=template,
+        amqp_url=rabbit.url(),
+    )
+    async with servers.apart("bench_smoke") as own:
+        figures = [each async for each in login.measure(Scene(servers=own, scale=0.0))]
+    ours = [each for each in figures if each.case == "login"]
+    assert [each.at for each in ours] == [at(each) for each in login.IN_FLIGHT]
+    for each in ours:
+        assert each.values["rate"] > 0
+        assert set(each.cpu) == set(SERVICES)
+        assert each.values["statements"] > 1
+        assert each.values["messages"] > 1
+    json.dumps([each.line() for each in figures])
+
+
+async def test_a_case_that_is_not_there_is_told_before_anything_starts() -> None:
+    """A typing mistake costs no minutes."""
+    said = await deskfactor("bench", "flight")
+    assert said.status == 2
+    assert "verify" in said.err
+
+
+def test_where_the_source_is_not_the_command_says_so(tmp_path: Path) -> None:
+    """The benchmark is not shipped; a traceback would not tell."""
+    probe = "import sys; sys.path[:] = [each for each in sys.path if each]; sys.argv[1:] = ['bench']; "
+    probe += f"sys.path.insert(0, {str(tmp_path)!r}); from services.cli.__main__ import main; main()"
+    (tmp_path / "services").symlink_to(ROOT / "services")
+    (tmp_path / "shared").symlink_to(ROOT / "shared")
+    run = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "make bench" in run.stderr
