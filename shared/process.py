@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -26,6 +27,11 @@ from shared.settings import ConfigurationError, Settings, Transport, load_settin
 log = structlog.get_logger()
 
 DRAIN_TIMEOUT = 5.0  # seconds to publish what was committed last; what is left is swept by others
+GARBAGE_AFTER = (
+    20_000,
+    20,
+    20,
+)  # objects, then rounds of each generation: a frame of requests is a few thousand objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +151,18 @@ async def _serve(open_service: Callable[[], AbstractAsyncContextManager[object]]
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_service():
+        _settle_memory()
         log.info("started")
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
+
+
+def _settle_memory() -> None:
+    """What the start made stays: the collector need not look at it again, which took a sixth of a busy gateway."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_AFTER)
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import functools
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,6 +10,7 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from prometheus_client import Histogram
 
 from services.gateway.problems import CONTENT_TYPE, Code, HttpCode, Problem
 from services.gateway.settings import GatewaySettings
@@ -43,17 +45,18 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = monotonic()
     given = request.headers.get("X-Request-Id", "")
     request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else str(new_id())
-    request[DEADLINE] = host_now() + _budget(request) - _WRITING
+    budget = _budget(request)
+    request[DEADLINE] = host_now() + budget - _WRITING
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
-        response = await _answer(request, handler)
+        response = await _answer(request, handler, budget)
         _add_headers(request.app[SETTINGS], request[REQUEST_ID], response)
         _report(request, response.status, monotonic() - started)
     return response
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, budget: dt.timedelta) -> web.StreamResponse:
     try:
-        return await _within_budget(handler(request), _budget(request))
+        return await _within_budget(handler(request), budget)
     except web.HTTPException as error:
         return _of_http(request, error)
     except web.RequestPayloadError:
@@ -154,15 +157,21 @@ def _report(request: web.Request, status: int, seconds: float) -> None:
     """The canonical line. Routes by their template: a path holds account ids, a query may hold a token."""
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unmatched"
-    HTTP_SECONDS.labels(method=_method(request), route=route, status=str(status)).observe(seconds)
+    method = _method(request)
+    _seconds(method, route, status).observe(seconds)
     log.info(
         "request",
-        method=_method(request),
+        method=method,
         route=route,
         status=status,
         milliseconds=round(seconds * 1000, 1),
         **{name: request[key] for name, key in (("problem", CODE), ("caller", CALLER)) if key in request},
     )
+
+
+@functools.cache  # as many as there are series
+def _seconds(method: str, route: str, status: int) -> Histogram:
+    return HTTP_SECONDS.labels(method=method, route=route, status=str(status))
 
 
 def _method(request: web.Request) -> str:

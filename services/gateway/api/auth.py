@@ -100,9 +100,12 @@ class Keys:
         """Who sends this header. Noise costs the database nothing. Raises `StoreUnavailable`."""
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
-        if scheme.lower() != "bearer" or not is_wellformed(key):
+        if scheme.lower() != "bearer" or not key.isascii():
             return Problem(code=HttpCode.UNAUTHORIZED)
-        found = await self._find(api_key_digest(key))
+        digest = api_key_digest(key)
+        found = self._remembered(digest)
+        if found is None and is_wellformed(key):
+            found = await self._find(digest)
         return Problem(code=HttpCode.UNAUTHORIZED) if found is None else judge_key(found, host_now())
 
     def forget(self, key_id: UUID) -> None:
@@ -110,10 +113,11 @@ class Keys:
         for digest in [digest for digest, (_, found) in self._found.items() if found.key_id == key_id]:
             del self._found[digest]
 
-    async def _find(self, digest: bytes) -> FoundKey | None:
+    def _remembered(self, digest: bytes) -> FoundKey | None:
         at, found = self._found.get(digest, (0.0, None))
-        if found is not None and monotonic() - at < CACHED_FOR:
-            return found
+        return found if monotonic() - at < CACHED_FOR else None
+
+    async def _find(self, digest: bytes) -> FoundKey | None:
         async with self._database.transaction(work_queues=True) as conn:
             found = await find_key(conn, digest)
         self._remember(digest, found)

@@ -46,8 +46,9 @@ def parse_body(raw: bytes, model: type[M]) -> M | Problem:
 
 def parse_query(request: web.Request, model: type[M]) -> M | Problem:
     """The query's parameters, each at most once."""
-    given = dict(request.query)
-    if len(given) != len(request.query):
+    query = request.query if request.query_string else {}
+    given = dict(query)
+    if len(given) != len(query):
         return Problem(code=HttpCode.VALIDATION_FAILED, detail="A parameter is given twice.")
     try:
         return model.model_validate_strings(given)

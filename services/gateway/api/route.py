@@ -4,7 +4,7 @@ import datetime as dt
 import enum
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -79,9 +79,10 @@ class Route:
 
 def served(route: Route, deps: Deps) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The route as aiohttp calls it."""
+    parts = route.parts
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = await _called(route, request, deps)
+        call = await _called(route, parts, request, deps)
         outcome = call if isinstance(call, Problem) else await route.handler(call)
         match outcome:
             case Said(data):
@@ -97,18 +98,19 @@ def served(route: Route, deps: Deps) -> Callable[[web.Request], Awaitable[web.St
     return handle
 
 
-async def _called(route: Route, request: web.Request, deps: Deps) -> Call[Any, Any] | Problem:
+async def _called(route: Route, parts: Sequence[str], request: web.Request, deps: Deps) -> Call[Any, Any] | Problem:
     if not deps.health.is_database_up:
         raise Unavailable("the database is known to be down")
     caller = await deps.keys.caller(request.headers.get("Authorization"))
     if isinstance(caller, Problem):
         return caller
     request[CALLER] = f"{caller.tenant_id} {caller.actor}"
-    return forbids(route.allows, caller) or _bad_path(route, request) or await _parsed(route, request, deps, caller)
+    refused = forbids(route.allows, caller) or _bad_path(route, parts, request)
+    return refused or await _parsed(route, request, deps, caller)
 
 
-def _bad_path(route: Route, request: web.Request) -> Problem | None:
-    for name in route.parts:
+def _bad_path(route: Route, parts: Sequence[str], request: web.Request) -> Problem | None:
+    for name in parts:
         text = request.match_info[name]
         if name in ID_PARTS and not _is_uuid(text):
             return Problem(code=ID_PARTS[name])

@@ -20,13 +20,18 @@ _MINUTE = dt.timedelta(minutes=1)
 
 
 class _Authenticator(pyotp.TOTP):
-    """pyotp refuses seeds under 112 bits. New ones have 160; shorter ones came with people from elsewhere, whose
-    authenticators hold nothing else.
+    """Holds the seed as bytes; pyotp would read it from base32 again for each code, and refuse one under 112 bits.
+
+    New seeds have 160; shorter ones came with people from elsewhere, whose authenticators hold nothing else.
     """
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        super().__init__("")
 
     def byte_secret(self) -> bytes:
         """The seed, however long."""
-        return seed_of(self.secret)
+        return self._seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def compare(
     told so, waits, and types it again.
     """
     current = step_at(now)
-    totp = _Authenticator(base32(seed))
+    totp = _Authenticator(seed)
     near = _matching(totp, code, range(current - WINDOW, current + WINDOW + 1))
     if near:
         spent = set(burnt_steps)
