@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from services.cli.benchmark import NoSuchCase
-from tests.bench import login, verify
+from tests.bench import growth, login, memory, scale_out, verify
 from tests.bench.case import Case
 
-CASES: tuple[Case, ...] = (verify.CASE, login.CASE)
+CASES: tuple[Case, ...] = (verify.CASE, login.CASE, growth.CASE, memory.CASE, scale_out.CASE)
 
 
 def named(names: Sequence[str]) -> list[Case]:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +21,8 @@ from shared.crypto.data_keys import RingMasterKey
 from shared.crypto.keyring import load_ring
 from shared.ids import new_id
 from shared.secret import Secret
+
+_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,29 @@ class Crowd:
 
 async def gather(dsn: str, key_dir: Path, size: int, *, name: str = "Acme Helpdesk") -> Crowd:
     """A tenant with ``size`` agents, each with one active authenticator."""
-    tenant_id = await create_tenant(dsn, name=name, is_sandbox=False)
-    api_key = await create_api_key(dsn, tenant_id, name="bench")
+    [crowd] = await gather_many(dsn, key_dir, 1, size, name=name)
+    return crowd
+
+
+async def gather_many(dsn: str, key_dir: Path, tenants: int, size: int, *, name: str = "Acme Helpdesk") -> list[Crowd]:
+    """So many tenants, each with ``size`` agents."""
     master = RingMasterKey(load_ring(key_dir, "rest"))
+    conn = await asyncpg.connect(dsn)
+    try:
+        crowds = []
+        for _ in range(tenants):
+            tenant_id = await create_tenant(dsn, name=name, is_sandbox=False)
+            api_key = await create_api_key(dsn, tenant_id, name="bench")
+            crowds.append(
+                Crowd(tenant_id=tenant_id, api_key=api_key, members=await _enrol(conn, master, tenant_id, size))
+            )
+        await conn.execute("VACUUM ANALYZE", timeout=600)
+    finally:
+        await conn.close()
+    return crowds
+
+
+async def _enrol(conn: _Connection, master: RingMasterKey, tenant_id: UUID, size: int) -> list[Member]:
     tenant_key = make_tenant_key(master, tenant_id)
     now = host_now() - dt.timedelta(days=30)
     members, keys, factors = [], [], []
@@ -62,52 +85,67 @@ async def gather(dsn: str, key_dir: Path, size: int, *, name: str = "Acme Helpde
         factors.append(
             (tenant_id, member.factor_id, member.account_id, "totp", "active", "App", sealed, new_id(), now, now)
         )
+    await conn.execute("INSERT INTO otp.tenant_keys (tenant_id, wrapped) VALUES ($1, $2)", tenant_id, tenant_key)
+    people = [(tenant_id, each.account_id) for each in members]
+    await _copy(
+        conn,
+        "policy.accounts",
+        ("tenant_id", "account_id", "role", "created_at"),
+        [(*person, "agent", now) for person in people],
+    )
+    await _copy(
+        conn,
+        "otp.accounts",
+        ("tenant_id", "account_id", "first_enrolled_at", "last_success_at"),
+        [(*person, now, now) for person in people],
+    )
+    await _copy(conn, "otp.account_keys", ("tenant_id", "account_id", "wrapped"), keys)
+    columns = (
+        "tenant_id",
+        "factor_id",
+        "account_id",
+        "type",
+        "state",
+        "name",
+        "seed",
+        "challenge_id",
+        "created_at",
+        "confirmed_at",
+    )
+    await _copy(conn, "otp.factors", columns, factors)
+    return members
+
+
+async def fill_up(dsn: str, crowd: Crowd, size: int) -> None:
+    """Other accounts of the tenant, as many as make ``size`` with its people: enrolled by the look of their rows, but
+    nobody has their authenticators.
+    """
+    missing = size - len(crowd.members)
     conn = await asyncpg.connect(dsn)
     try:
-        await conn.execute("INSERT INTO otp.tenant_keys (tenant_id, wrapped) VALUES ($1, $2)", tenant_id, tenant_key)
-        people = [(tenant_id, each.account_id) for each in members]
-        await _copy(
-            conn,
-            "policy.accounts",
-            ("tenant_id", "account_id", "role", "created_at"),
-            [(*person, "agent", now) for person in people],
-        )
-        await _copy(
-            conn,
-            "otp.accounts",
-            ("tenant_id", "account_id", "first_enrolled_at", "last_success_at"),
-            [(*person, now, now) for person in people],
-        )
-        await _copy(conn, "otp.account_keys", ("tenant_id", "account_id", "wrapped"), keys)
-        columns = (
-            "tenant_id",
-            "factor_id",
-            "account_id",
-            "type",
-            "state",
-            "name",
-            "seed",
-            "challenge_id",
-            "created_at",
-            "confirmed_at",
-        )
-        await _copy(conn, "otp.factors", columns, factors)
-        await conn.execute("VACUUM ANALYZE", timeout=600)
+        async with conn.transaction():
+            for statement in _FILL:
+                await conn.execute(statement, crowd.tenant_id, missing, crowd.members[0].account_id, timeout=900)
+        await conn.execute("VACUUM ANALYZE", timeout=900)
     finally:
         await conn.close()
-    return Crowd(tenant_id=tenant_id, api_key=api_key, members=members)
 
 
 async def open_challenges(dsn: str, crowd: Crowd, members: Sequence[Member]) -> list[UUID]:
     """A challenge that waits for a code, for each of these; as a login leaves it."""
+    return await open_challenges_of(dsn, [(crowd.tenant_id, member) for member in members])
+
+
+async def open_challenges_of(dsn: str, members: Sequence[tuple[UUID, Member]]) -> list[UUID]:
+    """The same for members of several tenants."""
     ids = [new_id() for _ in members]
     conn = await asyncpg.connect(dsn)
     try:
         now = await conn.fetchval("SELECT now()")
         until = now + dt.timedelta(minutes=10)
         rows = [
-            (crowd.tenant_id, challenge_id, member.account_id, "sign_in", "open", "bench", 0, now, until)
-            for challenge_id, member in zip(ids, members, strict=True)
+            (tenant_id, challenge_id, member.account_id, "sign_in", "open", "bench", 0, now, until)
+            for challenge_id, (tenant_id, member) in zip(ids, members, strict=True)
         ]
         columns = (
             "tenant_id",
@@ -127,8 +165,36 @@ async def open_challenges(dsn: str, crowd: Crowd, members: Sequence[Member]) -> 
     return ids
 
 
-async def _copy(
-    conn: "asyncpg.Connection[asyncpg.Record]", table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
-) -> None:
+async def _copy(conn: _Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
     schema, _, name = table.partition(".")
     await conn.copy_records_to_table(name, schema_name=schema, columns=list(columns), records=rows, timeout=600)
+
+
+_FILL = (
+    """
+    INSERT INTO policy.accounts (tenant_id, account_id, role, created_at)
+    SELECT $1, 'other-' || lpad(n::text, 8, '0'), a.role, a.created_at
+      FROM policy.accounts AS a, generate_series(1, $2::integer) AS n
+     WHERE a.tenant_id = $1 AND a.account_id = $3
+    """,
+    """
+    INSERT INTO otp.accounts (tenant_id, account_id, first_enrolled_at, last_success_at)
+    SELECT $1, 'other-' || lpad(n::text, 8, '0'), a.first_enrolled_at, a.last_success_at
+      FROM otp.accounts AS a, generate_series(1, $2::integer) AS n
+     WHERE a.tenant_id = $1 AND a.account_id = $3
+    """,
+    """
+    INSERT INTO otp.account_keys (tenant_id, account_id, wrapped)
+    SELECT $1, 'other-' || lpad(n::text, 8, '0'), a.wrapped
+      FROM otp.account_keys AS a, generate_series(1, $2::integer) AS n
+     WHERE a.tenant_id = $1 AND a.account_id = $3
+    """,
+    """
+    INSERT INTO otp.factors (tenant_id, factor_id, account_id, type, state, name, seed, challenge_id, created_at,
+                             confirmed_at)
+    SELECT $1, gen_random_uuid(), 'other-' || lpad(n::text, 8, '0'), f.type, f.state, f.name, f.seed,
+           gen_random_uuid(), f.created_at, f.confirmed_at
+      FROM otp.factors AS f, generate_series(1, $2::integer) AS n
+     WHERE f.tenant_id = $1 AND f.account_id = $3
+    """,
+)
