@@ -3,6 +3,7 @@ those for another.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,7 @@ ROOM = 2_000  # rows waiting in memory; more stay in the table for the sweep
 BATCH = 50  # rows
 AT_ONCE = 4  # batches; 200 messages to a queue without a leader leave its connection usable for others, 500 do not
 SLOW_AFTER = 0.05  # seconds a batch is alone on its way, so that what comes meanwhile travels together
+PACE = 0.05  # seconds from one batch of facts to the next: each costs every lane that takes it a transaction
 HOLD = 4.0  # seconds a row may wait here; then the sweep of any process may take it
 
 Settle = Callable[[Sequence[OutboxRow], Sequence[PublishOutcome | None]], None]
@@ -28,11 +30,15 @@ Settle = Callable[[Sequence[OutboxRow], Sequence[PublishOutcome | None]], None]
 class Outlet:
     """Rows for one destination. After a batch of which nothing was confirmed a single row finds out when it is over."""
 
-    def __init__(self, bus: Bus, settle: Settle) -> None:
+    def __init__(self, bus: Bus, settle: Settle, *, pace: float = 0.0) -> None:
+        """``pace``: seconds from one batch to the next, unless that one is full. Who comes alone waits for nothing."""
         self._bus = bus
+        self._pace = pace
+        self._left_at = float("-inf")
         self._settle = settle
         self._waiting: deque[tuple[float, OutboxRow]] = deque()
         self._arrived = asyncio.Event()
+        self._filled = asyncio.Event()
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._is_doubtful = False
 
@@ -45,6 +51,8 @@ class Outlet:
         """Take a row for which there is room."""
         self._waiting.append((monotonic(), row))
         self._arrived.set()
+        if len(self._waiting) >= BATCH:
+            self._filled.set()
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -53,6 +61,7 @@ class Outlet:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._waiting:
+                    await self._fill()
                     await self._next()
         finally:
             for task in self._on_their_way:
@@ -65,11 +74,21 @@ class Outlet:
             await self._next()
         await asyncio.gather(*self._on_their_way)
 
+    async def _fill(self) -> None:
+        """Give a batch the time to become one, where another has just left."""
+        left = self._left_at + self._pace - monotonic()
+        if left > 0 and len(self._waiting) < BATCH:
+            self._filled.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._filled.wait()
+
     async def _next(self) -> None:
         while len(self._on_their_way) >= (1 if self._is_doubtful else AT_ONCE):
             await asyncio.wait(self._on_their_way, return_when=asyncio.FIRST_COMPLETED)
         batch = self._take()
         if batch:
+            self._left_at = monotonic()
             task = asyncio.create_task(self._publish(batch))
             self._on_their_way.add(task)
             task.add_done_callback(self._on_their_way.discard)

@@ -8,10 +8,10 @@ import structlog
 
 from shared.db.connection import StoreUnavailable
 from shared.db.pool import Database
-from shared.messaging.bus import Bus, PublishOutcome
+from shared.messaging.bus import Bus, Exchange, PublishOutcome
 from shared.messaging.journal import Journal
 from shared.messaging.outbox import OutboxRow, RowKey, claim_leftovers
-from shared.messaging.outlet import Outlet
+from shared.messaging.outlet import PACE, Outlet
 
 log = structlog.get_logger()
 
@@ -100,15 +100,18 @@ class Relay:
 
     def _take(self, row: OutboxRow) -> None:
         """Into the outlet of its destination; where there is no room, or it is there already, nothing happens."""
-        outlet = self._outlet(self._bus.destination(row.exchange, row.routing_key))
+        outlet = self._outlet(row)
         if row.key not in self._in_hand and outlet.room():
             self._in_hand.add(row.key)
             outlet.put(row)
 
-    def _outlet(self, destination: str) -> Outlet:
+    def _outlet(self, row: OutboxRow) -> Outlet:
+        """Somebody waits for the mail of a command; nobody for a fact to be written down among others."""
+        destination = self._bus.destination(row.exchange, row.routing_key)
         outlet = self._outlets.get(destination)
         if outlet is None:
-            outlet = self._outlets[destination] = Outlet(self._bus, self._settle)
+            pace = PACE if row.exchange is Exchange.EVENTS else 0.0
+            outlet = self._outlets[destination] = Outlet(self._bus, self._settle, pace=pace)
             if self._tasks is not None:
                 self._tasks.create_task(outlet.run())
         return outlet

@@ -17,6 +17,7 @@ from shared.db.pool import Database
 from shared.ids import new_id
 from shared.messaging.bus import Exchange, Outgoing, PublishOutcome
 from shared.messaging.outbox import OutboxRow, insert_messages
+from shared.messaging.outlet import BATCH, Outlet
 from shared.messaging.postgres_lanes import PostgresLanes
 from shared.messaging.rabbitmq import RabbitBus
 from shared.messaging.relay import Relay
@@ -31,6 +32,7 @@ from tests.support.tenants import new_tenant
 from tests.support.transports import FAST, new_lane
 
 SOON = 10.0  # seconds
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ class Moody(PostgresLanes):
 
 
 @contextlib.asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[None]:
+async def running(relay: Relay | Outlet) -> AsyncIterator[None]:
     """As long as the block lasts; its end is that of a killed process: no farewell."""
     task = asyncio.create_task(relay.run())
     try:
@@ -138,6 +140,29 @@ async def test_what_is_handed_over_is_published_at_once(
             [got] = await receiver.wait_for(1)
             await all_published(sql)
     assert got.message_id == row.message_id
+
+
+async def test_what_comes_alone_leaves_at_once_and_what_follows_leaves_together(
+    database: Database, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """A frame costs each lane that takes it a transaction, however little is in it; a full one waits for nothing."""
+    lane = new_lane()
+    first, *rows = [row_for(lane) for _ in range(1 + BATCH + 1)]
+    await commit(database, [first, *rows])
+    async with Moody(database, lane) as bus:
+        outlet = Outlet(bus, lambda _rows, _outcomes: None, pace=HOUR)
+        async with running(outlet):
+            outlet.put(first)
+            await eventually(lambda: count(bus, [first]), lambda asked: asked == 1)
+            for row in rows[: BATCH - 1]:
+                outlet.put(row)
+            await sql.fetchval("SELECT 1")  # time enough for whoever does not wait
+            assert await count(bus, rows) == 0
+            outlet.put(rows[BATCH - 1])
+            await eventually(lambda: count(bus, rows), lambda asked: asked == BATCH)
+            outlet.put(rows[BATCH])
+            await outlet.flush()
+            assert await count(bus, rows) == BATCH + 1
 
 
 async def test_killed_between_publish_and_mark_the_message_counts_once(
