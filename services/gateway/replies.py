@@ -59,4 +59,13 @@ class Asker:
             routing_key=envelope.data.lane,
             body=encode(envelope),
             expires_at=deadline,
+            tenant_id=envelope.tenant_id,
+            subject=_subject(envelope),
+            goes_alone=envelope.data.goes_alone,
         )
+
+
+def _subject(envelope: Envelope[Request]) -> str | None:
+    """Whom it is about, as far as the request says."""
+    about = envelope.account_id or envelope.data.about
+    return f"{envelope.tenant_id} {about}" if about else None

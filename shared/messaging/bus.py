@@ -42,6 +42,8 @@ class Outgoing:
     expires_at: dt.datetime | None = None  # host time; after it nobody shall act on the message
     headers: Mapping[str, str] = field(default_factory=dict)
     tenant_id: UUID | None = None  # whose it is; a fact also goes to the tenant's own queue, where there is one
+    subject: str | None = None  # of a request: of one subject only one is under way, so that order is kept
+    goes_alone: bool = False  # a request that takes long: nobody shall wait for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

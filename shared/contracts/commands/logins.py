@@ -33,7 +33,18 @@ class StartLogin(Request):
     context: Context = Context()
 
 
-class VerifyCode(Request):
+class OfChallenge(Request):
+    """What all requests about a challenge say."""
+
+    challenge_id: ChallengeId
+
+    @property
+    def about(self) -> str | None:
+        """See `Request`."""
+        return str(self.challenge_id)
+
+
+class VerifyCode(OfChallenge):
     """A code was typed at a challenge: is it right? Answer: `VerifyAnswer`.
 
     Exactly one of `code`, `backup_code`, `recovery_key`, `recovery_code`;
@@ -43,7 +54,6 @@ class VerifyCode(Request):
     type = "verify_code"
     lane = _OTP_LOGINS
 
-    challenge_id: ChallengeId
     factor_id: FactorId | None = None
     code: Sealed | None = None
     backup_code: Sealed | None = None
@@ -53,18 +63,22 @@ class VerifyCode(Request):
     context: Context = Context()
     redeem_digest: RedeemDigest | None = None  # typed on a hosted page: no assertion, the challenge can be redeemed
 
+    @property
+    def goes_alone(self) -> bool:
+        """See `Request`. Backup codes, recovery keys and recovery codes are hashed slowly."""
+        return self.code is None
 
-class RenewRedemption(Request):
+
+class RenewRedemption(OfChallenge):
     """The browser that passed a challenge is back: its code is good for another minute. Answer: `Renewed`."""
 
     type = "renew_redemption"
     lane = _OTP_LOGINS
 
-    challenge_id: ChallengeId
     redeem_digest: RedeemDigest
 
 
-class RedeemChallenge(Request):
+class RedeemChallenge(OfChallenge):
     """The helpdesk has the code that came with the browser. Answer: `RedeemAnswer` (holds the assertion).
 
     `code` is sealed at ``typed_place(tenant, challenge id, "redeem_code")``.
@@ -73,36 +87,30 @@ class RedeemChallenge(Request):
     type = "redeem_challenge"
     lane = _OTP_LOGINS
 
-    challenge_id: ChallengeId
     code: Sealed
 
 
-class SendCode(Request):
+class SendCode(OfChallenge):
     """Send (again) a code for a factor of an open challenge. Answer: `ChallengeView`."""
 
     type = "send_code"
     lane = _OTP_LOGINS
 
-    challenge_id: ChallengeId
     factor_id: FactorId | None = None  # None: the mailbox, where the challenge offers it
 
 
-class CancelChallenge(Request):
+class CancelChallenge(OfChallenge):
     """End an open challenge. Answer: `ChallengeView`."""
 
     type = "cancel_challenge"
     lane = _OTP_LOGINS
 
-    challenge_id: ChallengeId
 
-
-class ReadChallenge(Request):
+class ReadChallenge(OfChallenge):
     """How a challenge stands. Answer: `ChallengeView`."""
 
     type = "read_challenge"
     lane = _OTP_LOGINS
-
-    challenge_id: ChallengeId
 
 
 class CancelChallenges(Command):

@@ -13,10 +13,11 @@ from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.declare import ensure
 from shared.messaging.rabbitmq.envelope import outgoing_parcel
 from shared.messaging.rabbitmq.feed import Feed
-from shared.messaging.rabbitmq.handling import DeadHandling, RequestHandling, WorkHandling
+from shared.messaging.rabbitmq.handling import DeadHandling, WorkHandling
 from shared.messaging.rabbitmq.link import HEARTBEAT, Link
 from shared.messaging.rabbitmq.parts import all_parts, exchange_parts
 from shared.messaging.rabbitmq.requester import Requester
+from shared.messaging.rabbitmq.requests import RequestHandling
 from shared.messaging.rabbitmq.sender import Sender
 from shared.messaging.rabbitmq.session import LinkLost, link_errors
 from shared.messaging.topology import LANES, RETRY_DELAYS, Lane, matches
@@ -54,7 +55,9 @@ class RabbitBus:
         self._retry_delays = tuple(retry_delays)
         self._commands = Sender(urls, name=f"{name} commands", needs=self._parts, heartbeat=HEARTBEAT)
         self._events = Sender(urls, name=f"{name} events", needs=self._parts, heartbeat=HEARTBEAT)
-        self._requester = Requester(urls, name=f"{name} request", needs=tuple(exchange_parts(retry_delays)))
+        self._requester = Requester(
+            urls, name=f"{name} request", needs=tuple(exchange_parts(retry_delays)), lanes=self._lanes
+        )
         self._consuming = Link(urls, name=f"{name} consume", build=self._attach_all, heartbeat=HEARTBEAT)
         self._feeds: list[Feed] = []
         self._attaching = asyncio.Lock()
@@ -73,7 +76,7 @@ class RabbitBus:
         try:
             await self.stop_consuming()
         finally:
-            await asyncio.gather(*(link.close() for link in self._sending))
+            await asyncio.gather(self._commands.link.close(), self._events.link.close(), self._requester.close())
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         """See `Bus.publish`. With its link down or blocked a message is `REFUSED` at once."""
@@ -90,7 +93,9 @@ class RabbitBus:
     async def consume(self, lane: Lane, receive: Receive) -> None:
         """See `Bus.consume`. Waits for the first attempt to connect, no longer."""
         if lane.is_request:  # answered on the link that asks: events to a stuck queue hold the other one's channel up
-            await self._add(Feed(names.queue_of(lane), lane, RequestHandling(receive, self._requester.sender).handle))
+            await self._add(
+                Feed(names.queue_of(lane), lane, RequestHandling(lane, receive, self._requester.sender).handle)
+            )
             return
         work = WorkHandling(lane, receive, self._commands, self._retry_delays)
         await self._add(Feed(names.queue_of(lane), lane, work.handle))
@@ -98,7 +103,8 @@ class RabbitBus:
 
     async def consume_dead(self, lanes: Sequence[Lane], receive: Receive) -> None:
         """See `Bus.consume_dead`."""
-        handle = DeadHandling(receive, pause=self._retry_delays[0]).handle
+        most = min(lane.batch for lane in lanes)
+        handle = DeadHandling(receive, pause=self._retry_delays[0], most=most).handle
         for lane in lanes:
             await self._add(Feed(names.dead_queue_of(lane), lane, handle, workers=1, is_dead=True))
 

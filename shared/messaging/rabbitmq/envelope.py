@@ -1,7 +1,7 @@
 """Messages as AMQP carries them: properties and headers on the way out, `Incoming` on the way in."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -11,6 +11,7 @@ from aiormq import spec
 from shared.clock import host_now
 from shared.messaging.bus import Exchange, Incoming, Outgoing
 from shared.messaging.rabbitmq import names
+from shared.messaging.rabbitmq.frames import unpack
 from shared.messaging.topology import INGRESS_MOST_BYTES
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Parcel:
 
 def outgoing_parcel(outgoing: Outgoing) -> Parcel:
     """A message for an exchange, kept on disk until it is done. An event also goes to its tenant's own queue."""
-    headers = _outgoing_headers(outgoing)
+    headers = outgoing_headers(outgoing)
     if outgoing.tenant_id is not None:
         headers[names.TENANT] = str(outgoing.tenant_id)
         if outgoing.exchange is Exchange.EVENTS:
@@ -44,25 +45,12 @@ def outgoing_parcel(outgoing: Outgoing) -> Parcel:
     )
 
 
-def request_parcel(lane: str, outgoing: Outgoing, *, left: float) -> Parcel:
-    """A question that is worth ``left`` seconds, to be answered to this channel."""
-    properties = spec.Basic.Properties(
-        message_id=str(outgoing.message_id),
-        correlation_id=str(outgoing.message_id),
-        reply_to=names.REPLY_QUEUE,
-        expiration=str(max(1, int(left * 1000))),
-        delivery_mode=TRANSIENT,
-        headers=_outgoing_headers(outgoing),
-    )
-    return Parcel(exchange=Exchange.COMMANDS, routing_key=lane, body=outgoing.body, properties=properties)
-
-
-def reply_parcel(question: Incoming, reply_to: str, body: bytes) -> Parcel:
-    """An answer. Not mandatory: an asker that is gone is no fault of the topology."""
-    properties = spec.Basic.Properties(correlation_id=str(question.message_id), delivery_mode=TRANSIENT)
-    return Parcel(
-        exchange=names.DEFAULT_EXCHANGE, routing_key=reply_to, body=body, properties=properties, is_mandatory=False
-    )
+def outgoing_headers(outgoing: Outgoing) -> dict[str, Any]:
+    """What every message of ours says."""
+    headers: dict[str, Any] = {**outgoing.headers, names.FIRST_SEEN: host_now().isoformat()}
+    if outgoing.expires_at is not None:
+        headers[names.EXPIRES_AT] = outgoing.expires_at.isoformat()
+    return headers
 
 
 def copy_parcel(
@@ -139,17 +127,35 @@ def _read_strangers(message: "DeliveredMessage", headers: Mapping[str, Any], *, 
     )
 
 
+def read_frame(message: "DeliveredMessage", *, lane: str, is_dead: bool) -> Sequence[Incoming] | None:
+    """The messages in a frame; None: it is none. Raises `BrokenFrame`."""
+    headers: Mapping[str, Any] = message.header.properties.headers or {}
+    if names.FRAME not in headers or _is_strangers(message, headers):
+        return None
+    first_seen_at = _instant(headers.get(names.FIRST_SEEN)) or host_now()
+    return [
+        Incoming(
+            lane=lane,
+            message_id=each.message_id,
+            body=each.body,
+            expires_at=each.expires_at,
+            wants_reply=bool(message.header.properties.reply_to),
+            first_seen_at=first_seen_at,
+            dead_reason=_brokers_reason(headers) if is_dead else None,
+        )
+        for each in unpack(message.body, headers[names.FRAME])
+    ]
+
+
+def goes_alone(message: "DeliveredMessage") -> bool:
+    """Whether it is a request that shall be judged together with no other."""
+    return names.ALONE in (message.header.properties.headers or {})
+
+
 def deliveries_before(message: "DeliveredMessage") -> int:
     """How often this queue delivered the message and never heard that it was done."""
     count = (message.header.properties.headers or {}).get(names.DELIVERY_COUNT)
     return count if isinstance(count, int) else 0
-
-
-def _outgoing_headers(outgoing: Outgoing) -> dict[str, Any]:
-    headers: dict[str, Any] = {**outgoing.headers, names.FIRST_SEEN: host_now().isoformat()}
-    if outgoing.expires_at is not None:
-        headers[names.EXPIRES_AT] = outgoing.expires_at.isoformat()
-    return headers
 
 
 def _is_transports(header: str) -> bool:

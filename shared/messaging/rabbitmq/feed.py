@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.messaging.bus import Incoming
-from shared.messaging.rabbitmq.envelope import deliveries_before, read
+from shared.messaging.rabbitmq.envelope import deliveries_before, goes_alone, read, read_frame
+from shared.messaging.rabbitmq.frames import BrokenFrame
 from shared.messaging.rabbitmq.sender import Line
 from shared.messaging.rabbitmq.session import LinkLost, link_errors
 from shared.messaging.topology import Lane
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from shared.messaging.rabbitmq.session import Session
 
-PREFETCH_MOST = 256  # messages in one process that another could have
+PREFETCH_MOST = 64  # deliveries in one process that another could have, each a frame of 256 KiB at most
 SETTLE_TIMEOUT = 5.0  # seconds to write an acknowledgement into a socket that does not drain
 CONSUME_TIMEOUT = 5.0  # seconds
 CANCEL_TIMEOUT = 3.0  # seconds
@@ -36,11 +37,23 @@ class Delivery:
     """A message in hand, and the way to say what became of it."""
 
     incoming: Incoming
+    members: Sequence[Incoming] | None  # of a frame
     tag: int
     line: Line
     reply_to: str | None
     deliveries_before: int
+    goes_alone: bool  # a request that is slow, or was delivered before and may be what ended its worker
     stopping: asyncio.Event  # the feed takes no more
+
+    @property
+    def parts(self) -> Sequence[Incoming]:
+        """The messages in it: itself, unless it is a frame."""
+        return (self.incoming,) if self.members is None else self.members
+
+    @property
+    def is_frame_again(self) -> bool:
+        """Whether one of several messages may be why nobody heard that they were done."""
+        return self.members is not None and self.deliveries_before > 0
 
     def is_stale(self) -> bool:
         """Whether it is delivered again anyway, so that nobody needs to begin with it: its link is gone, or we go."""
@@ -138,14 +151,25 @@ class Feed:
         return self._tasks
 
     def _delivery(self, message: "DeliveredMessage", line: Line) -> Delivery:
+        before = deliveries_before(message)
         return Delivery(
             incoming=read(message, lane=self.lane.name, is_dead=self._is_dead),
+            members=self._members(message),
             tag=message.delivery_tag or 0,
             line=line,
             reply_to=message.header.properties.reply_to,
-            deliveries_before=deliveries_before(message),
+            deliveries_before=before,
+            goes_alone=self.lane.is_request and (before > 0 or goes_alone(message)),
             stopping=self._stopping,
         )
+
+    def _members(self, message: "DeliveredMessage") -> Sequence[Incoming] | None:
+        """A broken frame is taken for one message, which nobody can read: it becomes a dead letter."""
+        try:
+            return read_frame(message, lane=self.lane.name, is_dead=self._is_dead)
+        except BrokenFrame:
+            log.error("broken_frame", queue=self.queue)
+            return None
 
     async def _work(self) -> None:
         while batch := await self._collect():
@@ -159,10 +183,14 @@ class Feed:
         """Wait for one, then take along what is there already: nobody waits for a batch to fill. Empty: stop."""
         while not self._stopping.is_set():
             batch = [await self._arrived.get()]
-            while len(batch) < self._batch and not self._arrived.empty():
+            while self._may_take_more(batch) and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())
             fresh = [each for each in batch if each is not None and not each.is_stale()]
             if fresh:
                 return fresh
         self._arrived.put_nowait(None)  # for the next worker
         return []
+
+    def _may_take_more(self, batch: Sequence[Delivery | None]) -> bool:
+        last = batch[-1]
+        return last is not None and not last.goes_alone and sum(len(each.parts) for each in batch if each) < self._batch

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 
 import structlog
 
-from shared.clock import host_now
-from shared.messaging.bus import Ack, Dead, Disposition, Exchange, PublishOutcome, Receive, Reply, Retry
+from shared.messaging.bus import Ack, Dead, Disposition, Exchange, Incoming, PublishOutcome, Receive, Reply, Retry
 from shared.messaging.rabbitmq import names
-from shared.messaging.rabbitmq.envelope import Parcel, copy_parcel, reply_parcel
+from shared.messaging.rabbitmq.envelope import Parcel, copy_parcel
 from shared.messaging.rabbitmq.feed import Delivery
+from shared.messaging.rabbitmq.questions import reply_parcel
 from shared.messaging.rabbitmq.sender import Sender
 from shared.messaging.rabbitmq.session import is_cancelled_by_caller
 from shared.messaging.topology import KILLER_AFTER, Lane
+
+Judged = tuple[Incoming, Disposition]
 
 HOLD_PAUSE = 1.0  # seconds between two tries to move a message
 
@@ -40,109 +42,90 @@ class WorkHandling:
         for each in suspects:
             log.warning("message_suspected", lane=self._lane.name, message_id=str(each.incoming.message_id))
         await asyncio.gather(*(self._set_aside(each) for each in suspects))
-        if others:
-            await self.handle_alone(others)
+        together = [each for each in others if not each.is_frame_again]
+        if together:
+            await self._handle(together, most=self._lane.batch)
+        for each in others:
+            if each.is_frame_again:
+                await self.handle_alone([each])
 
     async def handle_alone(self, batch: Sequence[Delivery]) -> None:
-        """Deliveries of the solo queue, one by one; of the lane's queue, what is left."""
-        dispositions = await judge(self._receive, batch)
-        await asyncio.gather(*(self._settle(*pair) for pair in zip(batch, dispositions, strict=True)))
+        """Deliveries of the solo queue, and frames that come again: one by one, for one may be what ends its worker."""
+        await self._handle(batch, most=1)
 
-    async def _settle(self, delivery: Delivery, disposition: Disposition) -> None:
-        match disposition:
-            case Ack():
-                await delivery.ack()
-            case Reply(body):
+    async def _handle(self, batch: Sequence[Delivery], *, most: int) -> None:
+        judged = await judge_all(self._receive, [each.parts for each in batch], most=most)
+        await asyncio.gather(*(self._settle(*pair) for pair in zip(batch, judged, strict=True)))
+
+    async def _settle(self, delivery: Delivery, judged: Sequence[Judged]) -> None:
+        match judged:
+            case [(_, Reply(body))] if delivery.members is None:
                 await answer(self._sender, delivery, body)
-            case Retry(reason):
-                await self._retry(delivery, reason)
-            case Dead(reason):
+            case [(_, Dead(reason))] if delivery.members is None:
                 await bury(self._sender, delivery, reason)
+            case _:
+                await self._move(delivery, [copy for part, said in judged if (copy := self._copy(part, said))])
 
-    async def _retry(self, delivery: Delivery, reason: str) -> None:
-        attempt = delivery.incoming.attempt
-        if attempt >= len(self._retry_delays):
-            await bury(self._sender, delivery, reason)
-            return
-        exchange = names.retry_exchange_of(self._retry_delays[attempt])
-        copy = copy_parcel(delivery.incoming, exchange, self._lane.name, attempt=attempt + 1)
-        await self._move(delivery, copy)
+    def _copy(self, part: Incoming, said: Disposition) -> Parcel | None:
+        """What is left to be done for a message after its handler; None: nothing."""
+        match said:
+            case Retry(reason) if part.attempt < len(self._retry_delays):
+                exchange = names.retry_exchange_of(self._retry_delays[part.attempt])
+                return copy_parcel(part, exchange, self._lane.name, attempt=part.attempt + 1)
+            case Retry(reason) | Dead(reason):
+                return dead_copy(part, reason)
+            case Ack() | Reply():
+                return None
 
     async def _set_aside(self, delivery: Delivery) -> None:
-        await self._move(delivery, copy_parcel(delivery.incoming, Exchange.COMMANDS, names.solo_key_of(self._lane)))
+        solo = names.solo_key_of(self._lane)
+        await self._move(delivery, [copy_parcel(part, Exchange.COMMANDS, solo) for part in delivery.parts])
 
-    async def _move(self, delivery: Delivery, copy: Parcel) -> None:
-        """To another queue. While the broker takes nothing (an alarm, no link) the message is held, and its worker
-        with it: given back, it would come again at once and use up its deliveries.
+    async def _move(self, delivery: Delivery, copies: Sequence[Parcel]) -> None:
+        """To other queues, then off this one. While the broker takes nothing (an alarm, no link) the message is held,
+        and its worker with it: given back, it would come again at once and use up its deliveries.
         """
-        while not delivery.is_stale():
-            match await self._sender.send(copy):
-                case PublishOutcome.CONFIRMED:
-                    await delivery.ack()
-                    return
-                case PublishOutcome.UNROUTABLE:  # the queue is not there; the delivery limit ends this
-                    await give_back(delivery, HOLD_PAUSE)
-                    return
-                case PublishOutcome.REFUSED | PublishOutcome.UNKNOWN:
-                    await delivery.pause(HOLD_PAUSE)
-
-
-class RequestHandling:
-    """A request lane: somebody waits, but for a shorter time than the ladder's first step."""
-
-    def __init__(self, receive: Receive, sender: Sender) -> None:
-        self._receive = receive
-        self._sender = sender
-
-    async def handle(self, batch: Sequence[Delivery]) -> None:
-        """Deliveries of the lane's queue; those past their deadline are dropped unread: who asked has given up."""
-        now = host_now()
-        late = [each for each in batch if each.incoming.expires_at is not None and each.incoming.expires_at <= now]
-        for each in late:
-            await each.ack()
-        timely = [each for each in batch if each not in late]
-        if timely:
-            dispositions = await judge(self._receive, timely)
-            await asyncio.gather(*(self._settle(*pair) for pair in zip(timely, dispositions, strict=True)))
-
-    async def _settle(self, delivery: Delivery, disposition: Disposition) -> None:
-        match disposition:
-            case Ack():
-                await delivery.ack()
-            case Reply(body):
-                await answer(self._sender, delivery, body)
-            case Retry():
-                await delivery.reject(requeue=True)  # to another worker, twice at most, while its time lasts
-            case Dead(reason):
-                await bury(self._sender, delivery, reason)
+        while copies:
+            if delivery.is_stale():
+                return
+            outcomes = await asyncio.gather(*(self._sender.send(copy) for copy in copies))
+            if PublishOutcome.UNROUTABLE in outcomes:  # the queue is not there; the delivery limit ends this
+                await give_back(delivery, HOLD_PAUSE)
+                return
+            sent = zip(copies, outcomes, strict=True)
+            copies = [copy for copy, outcome in sent if outcome is not PublishOutcome.CONFIRMED]
+            if copies:
+                await delivery.pause(HOLD_PAUSE)
+        await delivery.ack()
 
 
 class DeadHandling:
     """A dead queue. What its handler cannot take now stays."""
 
-    def __init__(self, receive: Receive, *, pause: dt.timedelta) -> None:
-        """``pause``: before what could not be taken is tried again."""
+    def __init__(self, receive: Receive, *, pause: dt.timedelta, most: int) -> None:
+        """``pause``: before what could not be taken is tried again; ``most``: messages at once."""
         self._receive = receive
+        self._most = most
         self._pause = pause.total_seconds()
 
     async def handle(self, batch: Sequence[Delivery]) -> None:
         """Deliveries of the dead queue."""
-        dispositions = await judge(self._receive, batch)
-        await asyncio.gather(*(self._settle(*pair) for pair in zip(batch, dispositions, strict=True)))
+        judged = await judge_all(self._receive, [each.parts for each in batch], most=self._most)
+        await asyncio.gather(*(self._settle(*pair) for pair in zip(batch, judged, strict=True)))
 
-    async def _settle(self, delivery: Delivery, disposition: Disposition) -> None:
-        match disposition:
-            case Ack() | Reply():
-                await delivery.ack()
-            case Retry() | Dead():  # there is no second death: a person has to see it
-                await give_back(delivery, self._pause)
+    async def _settle(self, delivery: Delivery, judged: Sequence[Judged]) -> None:
+        """There is no second death: a person has to see it. What was parked out of a frame is parked once."""
+        if any(isinstance(said, Retry | Dead) for _, said in judged):
+            await give_back(delivery, self._pause)
+        else:
+            await delivery.ack()
 
 
-async def judge(receive: Receive, batch: Sequence[Delivery]) -> Sequence[Disposition]:
+async def judge(receive: Receive, batch: Sequence[Incoming]) -> Sequence[Disposition]:
     """Call the handler. It does not raise; should it do so all the same, its messages are tried again later."""
     reason = "WrongNumberOfDispositions"
     try:
-        dispositions = await receive([each.incoming for each in batch])
+        dispositions = await receive(batch)
         if len(dispositions) == len(batch):
             return dispositions
     except asyncio.CancelledError as error:
@@ -151,8 +134,20 @@ async def judge(receive: Receive, batch: Sequence[Delivery]) -> Sequence[Disposi
         reason = type(error).__name__
     except Exception as error:  # noqa: BLE001 - a bug above must not end the worker
         reason = type(error).__name__
-    log.error("receive_failed", reason=reason, lane=batch[0].incoming.lane, messages=len(batch))
+    log.error("receive_failed", reason=reason, lane=batch[0].lane, messages=len(batch))
     return [Retry(reason)] * len(batch)
+
+
+async def judge_all(receive: Receive, parts: Sequence[Sequence[Incoming]], *, most: int) -> list[list[Judged]]:
+    """Call the handler with these parts of each delivery, ``most`` at once: what it said, by delivery."""
+    flat = [(place, part) for place, of_it in enumerate(parts) for part in of_it]
+    judged: list[list[Judged]] = [[] for _ in parts]
+    for start in range(0, len(flat), most):
+        group = flat[start : start + most]
+        dispositions = await judge(receive, [part for _, part in group])
+        for (place, part), said in zip(group, dispositions, strict=True):
+            judged[place].append((part, said))
+    return judged
 
 
 async def answer(sender: Sender, delivery: Delivery, body: bytes) -> None:
@@ -167,13 +162,16 @@ async def answer(sender: Sender, delivery: Delivery, body: bytes) -> None:
 
 async def bury(sender: Sender, delivery: Delivery, reason: str) -> None:
     """Set it aside with its reason. The broker's own dead-lettering, which carries none, is the second choice."""
-    lane = delivery.incoming.lane
-    copy = copy_parcel(delivery.incoming, names.DEAD_EXCHANGE, lane, dead_reason=reason)
-    log.error("message_dead", lane=lane, message_id=str(delivery.incoming.message_id), reason=reason)
-    if await sender.send(copy) is PublishOutcome.CONFIRMED:
+    if await sender.send(dead_copy(delivery.incoming, reason)) is PublishOutcome.CONFIRMED:
         await delivery.ack()
     else:
         await delivery.reject(requeue=False)
+
+
+def dead_copy(incoming: Incoming, reason: str) -> Parcel:
+    """A copy for where dead letters wait to be parked."""
+    log.error("message_dead", lane=incoming.lane, message_id=str(incoming.message_id), reason=reason)
+    return copy_parcel(incoming, names.DEAD_EXCHANGE, incoming.lane, dead_reason=reason)
 
 
 async def give_back(delivery: Delivery, pause: float) -> None:

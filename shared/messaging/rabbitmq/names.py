@@ -16,7 +16,9 @@ FIRST_SEEN = "x-df-first-seen"
 EXPIRES_AT = "x-df-expires-at"
 DEAD_REASON = "x-df-dead-reason"
 TENANT = "x-df-tenant"
-OURS = (ATTEMPT, FIRST_SEEN, EXPIRES_AT, DEAD_REASON, TENANT)
+FRAME = "x-df-frame"  # what is in the body, where that is several messages
+ALONE = "x-df-alone"  # a request that is judged together with no other
+OURS = (ATTEMPT, FIRST_SEEN, EXPIRES_AT, DEAD_REASON, TENANT, FRAME, ALONE)
 BLIND_COPY = "BCC"  # RabbitMQ: more routing keys, a list, which the broker takes off the message
 
 DELIVERY_COUNT = "x-delivery-count"  # quorum queues: failed deliveries so far; absent on the first on 4.x

@@ -2,15 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from shared.clock import host_now, monotonic
 from shared.messaging.bus import NoReply, Outgoing, PublishOutcome, Unavailable
+from shared.messaging.coalescing import Asked, Coalescing
 from shared.messaging.rabbitmq import names
-from shared.messaging.rabbitmq.envelope import request_parcel
+from shared.messaging.rabbitmq.envelope import Parcel
+from shared.messaging.rabbitmq.frames import BrokenFrame
 from shared.messaging.rabbitmq.parts import Part
+from shared.messaging.rabbitmq.questions import frame_parcel, read_replies, request_parcel
 from shared.messaging.rabbitmq.sender import Sender
+from shared.messaging.topology import Lane
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel as Channel
@@ -19,15 +26,22 @@ if TYPE_CHECKING:
 HEARTBEAT = 5  # seconds; somebody waits for every answer
 CONSUME_TIMEOUT = 5.0  # seconds
 
+log = structlog.get_logger()
+
 
 class Requester:
     """Asks, and brings each answer to who asked."""
 
-    def __init__(self, urls: Sequence[str], *, name: str, needs: Sequence[Part]) -> None:
+    def __init__(self, urls: Sequence[str], *, name: str, needs: Sequence[Part], lanes: Sequence[Lane]) -> None:
         """``needs``: the exchanges that are published to."""
         self.sender = Sender(urls, name=name, needs=needs, heartbeat=HEARTBEAT, prepare=self._listen)
         self.link = self.sender.link
-        self._waiting: dict[str, list[asyncio.Future[bytes]]] = {}
+        self._waiting: dict[str, list[Asked]] = {}
+        self._coalescing = {
+            lane.name: Coalescing(functools.partial(self._travel, lane.name), most_messages=lane.batch)
+            for lane in lanes
+            if lane.is_request
+        }
 
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
         """See `Bus.request`. A link that is lost on the way is a `NoReply` at once: its replies went with it."""
@@ -36,37 +50,74 @@ class Requester:
         left = (outgoing.expires_at - host_now()).total_seconds()
         if left <= 0:
             raise NoReply
+        asked = Asked(outgoing)
+        with self._await_reply(asked):
+            self._coalescing[lane].put(asked)
+            try:
+                async with asyncio.timeout(left):
+                    return await asked.reply
+            except TimeoutError:
+                raise NoReply from None
+
+    async def close(self) -> None:
+        """End the link; whoever waits for a reply hears so."""
+        await self.link.close()
+        await asyncio.gather(*(each.wait_idle() for each in self._coalescing.values()))
+
+    async def _travel(self, lane: str, frame: Sequence[Asked]) -> None:
+        """See `Travel`."""
+        left = max((each.outgoing.expires_at or host_now()) - host_now() for each in frame).total_seconds()
         deadline = monotonic() + left
+        replies = asyncio.gather(*(each.reply for each in frame), return_exceptions=True)
         session = self.link.session
-        with self._await_reply(str(outgoing.message_id)) as reply:
-            match await self.sender.send(request_parcel(lane, outgoing, left=left), timeout=left):
-                case PublishOutcome.UNROUTABLE | PublishOutcome.REFUSED as outcome:
-                    raise Unavailable(outcome.value)
-                case PublishOutcome.CONFIRMED | PublishOutcome.UNKNOWN:
-                    pass
-            ends: set[asyncio.Future[Any]] = {reply} if session is None else {reply, session.ended}
-            await asyncio.wait(ends, timeout=deadline - monotonic(), return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done():
-                raise NoReply
-            return reply.result()
+        outcome = await self.sender.send(_parcel(lane, frame, left=left), timeout=max(left, 0.001))
+        match outcome:
+            case PublishOutcome.UNROUTABLE | PublishOutcome.REFUSED:
+                _fail(frame, lambda: Unavailable(outcome.value))
+            case PublishOutcome.CONFIRMED | PublishOutcome.UNKNOWN:
+                ends: set[asyncio.Future[Any]] = {replies} if session is None else {replies, session.ended}
+                left = max(deadline - monotonic(), 0)
+                await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                _fail(frame, NoReply)
 
     async def _listen(self, channel: "Channel") -> None:
         """Set up the reply consumer. On the channel that asks, and again on every new one: RabbitMQ demands both."""
-        await channel.basic_consume(names.REPLY_QUEUE, self._take_reply, no_ack=True, timeout=CONSUME_TIMEOUT)
+        await channel.basic_consume(names.REPLY_QUEUE, self._take_replies, no_ack=True, timeout=CONSUME_TIMEOUT)
 
-    async def _take_reply(self, message: "DeliveredMessage") -> None:
-        for reply in self._waiting.get(message.header.properties.correlation_id or "", ()):  # too late: nobody
-            if not reply.done():
-                reply.set_result(message.body)
+    async def _take_replies(self, message: "DeliveredMessage") -> None:
+        try:
+            replies = read_replies(message)
+        except BrokenFrame:
+            log.error("broken_frame", queue=names.REPLY_QUEUE)
+            return
+        for message_id, body in replies:
+            for asked in self._waiting.get(message_id, ()):  # too late: nobody
+                if not asked.reply.done():
+                    asked.reply.set_result(body)
 
     @contextlib.contextmanager
-    def _await_reply(self, message_id: str) -> "Iterator[asyncio.Future[bytes]]":
+    def _await_reply(self, asked: Asked) -> "Iterator[None]":
         """The same question may be asked twice at once, by a client that sends again: one answer serves both."""
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(message_id, []).append(reply)
+        message_id = str(asked.outgoing.message_id)
+        self._waiting.setdefault(message_id, []).append(asked)
         try:
-            yield reply
+            yield
         finally:
-            self._waiting[message_id].remove(reply)
+            asked.reply.cancel()
+            self._waiting[message_id].remove(asked)
             if not self._waiting[message_id]:
                 del self._waiting[message_id]
+
+
+def _parcel(lane: str, frame: Sequence[Asked], *, left: float) -> Parcel:
+    match frame:
+        case [alone]:
+            return request_parcel(lane, alone.outgoing, left=left)
+        case _:
+            return frame_parcel(lane, [each.outgoing for each in frame], left=left)
+
+
+def _fail(frame: Sequence[Asked], error: Callable[[], Exception]) -> None:
+    for each in frame:
+        if not each.reply.done():
+            each.reply.set_exception(error())

@@ -19,9 +19,9 @@ from shared.messaging.rabbitmq.envelope import (
     deliveries_before,
     outgoing_parcel,
     read,
-    request_parcel,
 )
 from shared.messaging.rabbitmq.parts import out_part
+from shared.messaging.rabbitmq.questions import request_parcel
 from shared.messaging.topology import INGRESS_MOST_BYTES
 
 ACME, OTHER = new_id(), new_id()

@@ -1,0 +1,165 @@
+"""Requests to one lane travel together: while a frame is on its way, those that arrive wait and make up the next one.
+
+Alone, a request waits for nothing. A commit and a message cost the same for one command as for many, so that a busy
+lane becomes cheaper a command, and is faster with one frame on its way than with several small ones.
+"""
+
+import asyncio
+import datetime as dt
+import functools
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from shared.clock import host_now
+from shared.messaging.bus import Outgoing, Unavailable
+
+MOST_MESSAGES = 64  # in a frame
+MOST_BYTES = 256 * 1024  # of a frame's bodies; a larger one travels by itself
+MOST_FRAMES = 4  # on their way at once
+SLOW_AFTER = 0.15  # seconds without an answer after which another frame may go
+MOST_HELD = 2_000  # requests to one lane in one process: two seconds of a busy lane; more would come too late
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A request and whoever waits for its reply."""
+
+    outgoing: Outgoing
+    reply: "asyncio.Future[bytes]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def is_over(self, now: dt.datetime) -> bool:
+        """Whether nobody waits any more."""
+        expires_at = self.outgoing.expires_at
+        return self.reply.done() or (expires_at is not None and expires_at <= now)
+
+
+Travel = Callable[[Sequence[Asked]], Coroutine[Any, Any, None]]
+"""Brings a frame to its lane, gives everybody in it their reply or error, and returns when that is done. It does not
+raise."""
+
+Turns = OrderedDict[Asked, None]
+"""A queue that may be left from its middle."""
+
+
+class Coalescing:
+    """The requests to one lane that have no reply yet.
+
+    Those that may travel wait by tenant, and tenants take turns: whoever floods the lane makes the others wait no
+    longer. Of one subject only one is under way: a person's second attempt is judged after the first one.
+    """
+
+    def __init__(self, travel: Travel, *, most_messages: int, slow_after: float = SLOW_AFTER) -> None:
+        """``most_messages``: in a frame. With one, nobody waits for anybody."""
+        self._travel = travel
+        self._slow_after = slow_after
+        self._most_messages = min(most_messages, MOST_MESSAGES)
+        self._held = 0
+        self._waiting: OrderedDict[UUID | None, Turns] = OrderedDict()  # by tenant; whose turn is next, first
+        self._of_subject: dict[str, Turns] = {}  # the first waits above or is under way, the others are behind it
+        self._on_their_way: set[asyncio.Task[None]] = set()
+        self._frames: set[asyncio.Task[None]] = set()  # of those; the others are what travels by itself
+        self._quick: set[asyncio.Task[None]] = set()  # frames that are not slow yet
+
+    def put(self, asked: Asked) -> None:
+        """Take a request. Raises `Unavailable` at once when too many have no reply yet."""
+        if self._held >= MOST_HELD:
+            raise Unavailable("too many requests are waiting")
+        self._held += 1
+        asked.reply.add_done_callback(functools.partial(self._leave, asked))
+        if self._is_first_of_subject(asked):
+            self._let_travel(asked)
+            self._set_out()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is on its way."""
+        while self._on_their_way:
+            await asyncio.wait(self._on_their_way)
+
+    def _is_first_of_subject(self, asked: Asked) -> bool:
+        subject = asked.outgoing.subject
+        if subject is None or self._most_messages == 1:
+            return True
+        line = self._of_subject.setdefault(subject, OrderedDict())
+        line[asked] = None
+        return len(line) == 1
+
+    def _let_travel(self, asked: Asked) -> None:
+        """Headers are one by one: a member of a frame has none."""
+        outgoing = asked.outgoing
+        if self._most_messages == 1 or outgoing.goes_alone or outgoing.headers:
+            self._start([asked])
+        else:
+            self._waiting.setdefault(outgoing.tenant_id, OrderedDict())[asked] = None
+
+    def _leave(self, asked: Asked, _reply: "asyncio.Future[bytes]") -> None:
+        """It has its reply, or nobody waits for it any more."""
+        self._held -= 1
+        waiting = self._waiting.get(asked.outgoing.tenant_id, OrderedDict())
+        waiting.pop(asked, None)
+        if not waiting:
+            self._waiting.pop(asked.outgoing.tenant_id, None)
+        self._let_next_travel(asked)
+        self._set_out()
+
+    def _let_next_travel(self, asked: Asked) -> None:
+        """Who is behind it, if it was the first of its subject."""
+        subject = asked.outgoing.subject or ""
+        line = self._of_subject.get(subject, OrderedDict())
+        was_first = bool(line) and next(iter(line)) is asked
+        line.pop(asked, None)
+        if not line:
+            self._of_subject.pop(subject, None)
+        elif was_first:
+            self._let_travel(next(iter(line)))
+
+    def _set_out(self) -> None:
+        while not self._quick and len(self._frames) < MOST_FRAMES and (frame := self._take()):
+            task = self._start(frame)
+            self._frames.add(task)
+            self._quick.add(task)
+            slow = asyncio.get_running_loop().call_later(self._slow_after, self._is_slow, task)
+            task.add_done_callback(functools.partial(_cancel, slow))
+
+    def _start(self, frame: Sequence[Asked]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._travel(frame))
+        self._on_their_way.add(task)
+        task.add_done_callback(self._has_arrived)
+        return task
+
+    def _is_slow(self, task: asyncio.Task[None]) -> None:
+        self._quick.discard(task)
+        self._set_out()
+
+    def _has_arrived(self, task: asyncio.Task[None]) -> None:
+        for each in (self._on_their_way, self._frames, self._quick):
+            each.discard(task)
+        self._set_out()
+
+    def _take(self) -> list[Asked]:
+        """The next frame: of each tenant one, and again. Who had a turn is behind those who had none."""
+        frame: list[Asked] = []
+        size, now = 0, host_now()
+        turns = deque(self._waiting)
+        while turns and len(frame) < self._most_messages:
+            tenant_id = turns.popleft()
+            queue = self._waiting[tenant_id]
+            asked = next(iter(queue))
+            if not asked.is_over(now):  # else it leaves by itself, now
+                size += len(asked.outgoing.body)
+                if frame and size > MOST_BYTES:
+                    break
+                frame.append(asked)
+            del queue[asked]
+            if queue:
+                self._waiting.move_to_end(tenant_id)
+                turns.append(tenant_id)
+            else:
+                del self._waiting[tenant_id]
+        return frame
+
+
+def _cancel(timer: asyncio.TimerHandle, _task: asyncio.Task[None]) -> None:
+    timer.cancel()
