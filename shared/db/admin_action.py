@@ -31,15 +31,19 @@ async def read_action_facts(conn: Connection, tenant_id: UUID, target_id: str, a
 async def _people(
     conn: Connection, tenant_id: UUID, named: Sequence[tuple[str, ChallengeId | None]]
 ) -> list[AdminFacts]:
-    """Each of those named with the challenge offered, in their order."""
+    """Each of those named with the challenge offered, in their order; each is found by its key (``OFFSET 0``)."""
     rows = await conn.fetch(
         """
         SELECT named.account_id, f.role, coalesce(f.is_active, false) AS is_active,
                s.purpose, s.verified_by, s.verified_at, s.is_of_this_epoch
           FROM unnest($2::text[], $3::uuid[]) WITH ORDINALITY AS named (account_id, proof, position)
-          LEFT JOIN policy.login_facts AS f ON f.tenant_id = $1 AND f.account_id = named.account_id
-          LEFT JOIN otp.step_ups AS s
-            ON s.tenant_id = $1 AND s.challenge_id = named.proof AND s.account_id = named.account_id
+          LEFT JOIN LATERAL (
+               SELECT role, is_active FROM policy.login_facts AS own
+                WHERE own.tenant_id = $1 AND own.account_id = named.account_id OFFSET 0) AS f ON true
+          LEFT JOIN LATERAL (
+               SELECT purpose, verified_by, verified_at, is_of_this_epoch FROM otp.step_ups AS own
+                WHERE own.tenant_id = $1 AND own.challenge_id = named.proof AND own.account_id = named.account_id
+               OFFSET 0) AS s ON true
          ORDER BY named.position
         """,
         tenant_id,

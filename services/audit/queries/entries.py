@@ -87,8 +87,12 @@ async def list_entries(
                    AND ($5::text IS NULL OR pseudonym = (
                          SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5))
                  ORDER BY seq {direction} LIMIT $6) AS e
-          LEFT JOIN audit.account_keys AS k ON k.tenant_id = $1 AND k.pseudonym = e.pseudonym
-          LEFT JOIN audit.payloads AS p ON p.tenant_id = $1 AND p.seq = e.seq AND p.entry_id = e.entry_id
+          LEFT JOIN LATERAL (
+               SELECT account_id, salt, wrapped FROM audit.account_keys AS own
+                WHERE own.tenant_id = $1 AND own.pseudonym = e.pseudonym OFFSET 0) AS k ON true
+          LEFT JOIN LATERAL (
+               SELECT sealed FROM audit.payloads AS own
+                WHERE own.tenant_id = $1 AND own.seq = e.seq AND own.entry_id = e.entry_id OFFSET 0) AS p ON true
          ORDER BY e.seq {direction}
         """,  # noqa: S608 - one of two words
         tenant_id,

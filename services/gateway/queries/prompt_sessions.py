@@ -68,7 +68,7 @@ async def open_session(
                AND s.expires_at > now()
                AND NOT EXISTS (SELECT FROM policy.erased_accounts AS e
                                 WHERE e.tenant_id = s.tenant_id AND e.account_id = s.account_id
-                                  AND s.created_at <= e.erased_system_at)
+                                  AND s.created_at <= e.erased_system_at OFFSET 0)
             RETURNING true
             """,
             tenant_id,
@@ -93,7 +93,7 @@ async def find_session(conn: Connection, tenant_id: UUID, session_id: UUID, cook
            AND t.suspended_at IS NULL
            AND NOT EXISTS (SELECT FROM policy.erased_accounts AS e
                             WHERE e.tenant_id = s.tenant_id AND e.account_id = s.account_id
-                              AND s.created_at <= e.erased_system_at)
+                              AND s.created_at <= e.erased_system_at OFFSET 0)
         """,
         tenant_id,
         session_id,

@@ -125,6 +125,7 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
           FROM due
           JOIN gateway.tenants_at_work AS t ON t.tenant_id = due.tenant_id
          WHERE d.tenant_id = due.tenant_id AND d.delivery_id = due.delivery_id
+           AND d.delivery_id = ANY (ARRAY(SELECT delivery_id FROM due))
         RETURNING {COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now
         """,  # noqa: S608 - constant columns
         channel.value,
@@ -172,7 +173,7 @@ async def deliveries_of_challenge(conn: Connection, tenant_id: UUID, challenge_i
         SELECT delivery_id AS id, channel, notification, masked AS destination, state, reason, queued_at, ended_at
           FROM notifier.deliveries
          WHERE tenant_id = $1 AND challenge_id = $2
-         ORDER BY delivery_id
+         ORDER BY queued_at, delivery_id
         """,
         tenant_id,
         challenge_id,
@@ -188,7 +189,7 @@ async def deliveries_of_account(conn: Connection, tenant_id: UUID, account_id: s
                queued_at, ended_at
           FROM notifier.deliveries
          WHERE tenant_id = $1 AND account_id = $2
-         ORDER BY delivery_id DESC LIMIT 1000
+         ORDER BY queued_at DESC, delivery_id DESC LIMIT 1000
         """,
         tenant_id,
         account_id,

@@ -30,7 +30,7 @@ async def find_notice(conn: Connection, tenant_id: UUID, delivery_id: UUID) -> S
          WHERE d.tenant_id = $1 AND d.delivery_id = $2
            AND NOT EXISTS (SELECT FROM policy.erased_accounts AS e
                             WHERE e.tenant_id = d.tenant_id AND e.account_id = d.account_id
-                              AND d.queued_at <= e.erased_system_at)
+                              AND d.queued_at <= e.erased_system_at OFFSET 0)
         """,  # noqa: S608 - constant columns
         tenant_id,
         delivery_id,

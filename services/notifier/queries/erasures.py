@@ -27,7 +27,7 @@ async def delete_sandbox_messages(conn: Connection, tenant_id: UUID, account_id:
         DELETE FROM notifier.sandbox_messages AS m
          WHERE m.tenant_id = $1 AND m.account_id = $2
            AND NOT EXISTS (SELECT FROM notifier.deliveries AS d
-                            WHERE d.tenant_id = $1 AND d.delivery_id = m.delivery_id)
+                            WHERE d.tenant_id = $1 AND d.delivery_id = m.delivery_id OFFSET 0)
         """,
         tenant_id,
         account_id,

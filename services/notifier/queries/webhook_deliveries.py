@@ -117,7 +117,7 @@ async def claim_webhooks(conn: Connection, *, limit: int) -> list[Webhook]:
           SELECT d.tenant_id, d.endpoint_id, d.event_id
             FROM notifier.webhook_deliveries AS d
             JOIN due ON due.tenant_id = d.tenant_id AND due.endpoint_id = d.endpoint_id AND due.event_id = d.event_id
-           WHERE d.state = 'queued'
+           WHERE d.state = 'queued' AND d.event_id = ANY (ARRAY(SELECT event_id FROM due))
              FOR UPDATE OF d SKIP LOCKED
         )
         UPDATE notifier.webhook_deliveries AS d
@@ -128,6 +128,7 @@ async def claim_webhooks(conn: Connection, *, limit: int) -> list[Webhook]:
             ON e.tenant_id = taken.tenant_id AND e.endpoint_id = taken.endpoint_id
           JOIN gateway.tenants_at_work AS t ON t.tenant_id = taken.tenant_id
          WHERE d.tenant_id = taken.tenant_id AND d.endpoint_id = taken.endpoint_id AND d.event_id = taken.event_id
+           AND d.event_id = ANY (ARRAY(SELECT event_id FROM taken))
         RETURNING d.tenant_id, d.endpoint_id, d.event_id, d.delivery_id, d.body, d.attempts,
                   now() - d.first_attempt_at AS elapsed, e.url, e.secret,
                   CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
@@ -206,13 +207,17 @@ async def release_leases(conn: Connection, *, limit: int) -> int:
     """What a dead process was sending is due again, unless it was the last attempt; needs work queues."""
     status = await conn.execute(
         """
+        WITH lost AS (
+          SELECT tenant_id, endpoint_id, event_id FROM notifier.webhook_deliveries
+           WHERE state = 'sending' AND lease_until < now()
+           LIMIT $1 FOR UPDATE SKIP LOCKED
+        )
         UPDATE notifier.webhook_deliveries AS d
            SET state = CASE WHEN d.attempts < $2 THEN 'queued' ELSE 'failed' END, next_attempt_at = now(),
                reason = 'lease_ended', lease_until = NULL, ended_at = CASE WHEN d.attempts < $2 THEN NULL ELSE now() END
-          FROM (SELECT tenant_id, endpoint_id, event_id FROM notifier.webhook_deliveries
-                 WHERE state = 'sending' AND lease_until < now()
-                 LIMIT $1 FOR UPDATE SKIP LOCKED) AS lost
+          FROM lost
          WHERE d.tenant_id = lost.tenant_id AND d.endpoint_id = lost.endpoint_id AND d.event_id = lost.event_id
+           AND d.event_id = ANY (ARRAY(SELECT event_id FROM lost))
         """,
         limit,
         len(OFFSETS),

@@ -48,7 +48,8 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                 AND (r.state = 'waiting' OR r.draft_until > f.tenant_now)
           LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = wanted.tenant_id
           LEFT JOIN otp.account_keys AS d ON d.tenant_id = wanted.tenant_id AND d.account_id = wanted.account_id
-         WHERE NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
+         WHERE f.account_id = ANY ($2::text[])  -- to be looked up, also in a table that nobody has counted yet
+           AND NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
                             WHERE gone.tenant_id = wanted.tenant_id AND gone.account_id = wanted.account_id
                               AND NOT gone.is_cleared)  -- what we have is of the account that had the id before
         """,

@@ -63,13 +63,15 @@ async def load_challenge(conn: Connection, tenant_id: UUID, challenge_id: Challe
 
 
 async def load_open_challenges(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[Challenge]]:
-    """The open challenges of these accounts."""
+    """The open challenges of these accounts; each account's are found by its key (``OFFSET 0``)."""
     rows = await conn.fetch(
         f"""
         SELECT {_COLUMNS}
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-          JOIN otp.challenges AS c ON c.tenant_id = wanted.tenant_id AND c.account_id = wanted.account_id
-         WHERE c.state = 'open'
+         CROSS JOIN LATERAL (
+               SELECT {_COLUMNS} FROM otp.challenges AS c
+                WHERE c.tenant_id = wanted.tenant_id AND c.account_id = wanted.account_id AND c.state = 'open' OFFSET 0
+               ) AS c
         """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],

@@ -12,12 +12,19 @@ from shared.db.connection import Connection
 
 
 async def load_codes(conn: Connection, keys: Sequence[ChallengeKey]) -> Mapping[ChallengeKey, list[SentCode]]:
-    """The codes of these challenges, used ones too; at most four each."""
+    """The codes of these challenges, used ones too; at most four each.
+
+    Each challenge's are found by its key (``OFFSET 0``): joined, every code of the tenants may be read, where the
+    database does not know yet how many there are.
+    """
     rows = await conn.fetch(
         """
         SELECT c.tenant_id, c.challenge_id, c.code_id, c.factor_id, c.digest, c.created_at, c.expires_at, c.used_at
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
-          JOIN otp.codes AS c ON c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id
+         CROSS JOIN LATERAL (
+               SELECT tenant_id, challenge_id, code_id, factor_id, digest, created_at, expires_at, used_at
+                 FROM otp.codes AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.challenge_id = wanted.challenge_id OFFSET 0) AS c
         """,
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],
@@ -56,12 +63,13 @@ async def insert_codes(conn: Connection, sent: Sequence[tuple[UUID, ChallengeId,
 
 
 async def spend_codes(conn: Connection, keys: Sequence[ChallengeKey], at: Sequence[dt.datetime]) -> None:
-    """One right code uses up all of its challenge."""
+    """One right code uses up all of its challenge. ``= ANY`` says once more what the join says, to be looked up."""
     await conn.execute(
         """
         UPDATE otp.codes AS c SET used_at = spent.at
           FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS spent (tenant_id, challenge_id, at)
          WHERE c.tenant_id = spent.tenant_id AND c.challenge_id = spent.challenge_id AND c.used_at IS NULL
+           AND c.challenge_id = ANY ($2::uuid[])
         """,
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],

@@ -9,7 +9,8 @@ async def expire_challenges(conn: Connection, *, limit: int, is_moved: bool) -> 
     """End up to ``limit`` open challenges whose time is over.
 
     By the system's clock, which is every tenant's earliest and finds them by index; ``is_moved``: by the clocks of the
-    sandbox tenants that were moved, of which there are few. What a handler is just judging is skipped.
+    sandbox tenants that were moved, of which there are few: each one's are found by the index of accounts, for the
+    one by time holds everybody's. What a handler is just judging is skipped.
     """
     rows = await conn.fetch(
         f"""
@@ -17,7 +18,9 @@ async def expire_challenges(conn: Connection, *, limit: int, is_moved: bool) -> 
           {_MOVED_CHALLENGES if is_moved else _DUE_CHALLENGES}
         )
         UPDATE otp.challenges AS c SET state = 'expired', ended_at = due.at
-          FROM due WHERE c.tenant_id = due.tenant_id AND c.challenge_id = due.challenge_id AND c.state = 'open'
+          FROM due
+         WHERE c.tenant_id = due.tenant_id AND c.challenge_id = due.challenge_id AND c.state = 'open'
+           AND c.challenge_id = ANY (ARRAY(SELECT challenge_id FROM due))
         RETURNING c.tenant_id, c.account_id, c.challenge_id, c.purpose, due.at
         """,  # noqa: S608 - two constants
         limit,
@@ -69,7 +72,8 @@ _DUE_CHALLENGES = """
 _MOVED_CHALLENGES = """
           SELECT c.tenant_id, c.challenge_id, now() + k.clock_offset AS at
             FROM policy.clocks AS k JOIN otp.challenges AS c ON c.tenant_id = k.tenant_id
-           WHERE k.clock_offset > interval '0' AND c.state = 'open' AND c.expires_at <= now() + k.clock_offset
+           WHERE k.clock_offset > interval '0' AND c.state = 'open' AND c.account_id > ''
+             AND c.expires_at - k.clock_offset <= now()
            LIMIT $1
              FOR NO KEY UPDATE OF c SKIP LOCKED
 """
@@ -83,7 +87,8 @@ _DUE_FACTORS = """
 _MOVED_FACTORS = """
           SELECT f.tenant_id, f.factor_id, now() + k.clock_offset AS at
             FROM policy.clocks AS k JOIN otp.factors AS f ON f.tenant_id = k.tenant_id
-           WHERE k.clock_offset > interval '0' AND f.state = 'pending' AND f.expires_at <= now() + k.clock_offset
+           WHERE k.clock_offset > interval '0' AND f.state = 'pending' AND f.account_id > ''
+             AND f.expires_at - k.clock_offset <= now()
            LIMIT $1
              FOR NO KEY UPDATE OF f SKIP LOCKED
 """

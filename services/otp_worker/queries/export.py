@@ -69,7 +69,8 @@ async def load_leaving_accounts(
                k.wrapped AS tenant_key, d.wrapped AS account_key
           FROM policy.login_facts AS f
           LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = f.tenant_id
-          LEFT JOIN otp.account_keys AS d ON d.tenant_id = f.tenant_id AND d.account_id = f.account_id
+          LEFT JOIN LATERAL (SELECT wrapped FROM otp.account_keys AS own
+                              WHERE own.tenant_id = f.tenant_id AND own.account_id = f.account_id OFFSET 0) AS d ON true
          WHERE f.tenant_id = $1 AND f.account_id > $2
          ORDER BY f.account_id LIMIT $3
         """,

@@ -34,7 +34,7 @@ async def list_devices(conn: Connection, tenant_id: UUID, account_id: str) -> li
         SELECT device_id, name, method, factor_epoch, created_at, expires_at, last_used_at
           FROM otp.trusted_devices
          WHERE tenant_id = $1 AND account_id = $2 AND revoked_at IS NULL
-         ORDER BY device_id
+         ORDER BY created_at, device_id
         """,
         tenant_id,
         account_id,

@@ -146,8 +146,12 @@ async def admins_at_ease(conn: Connection, tenant_id: UUID, now: dt.datetime, *,
         """
         SELECT a.account_id
           FROM policy.accounts AS a
-          LEFT JOIN policy.enforcements AS e ON e.tenant_id = a.tenant_id AND e.account_id = a.account_id
-          LEFT JOIN otp.account_facts AS f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id
+          LEFT JOIN LATERAL (
+               SELECT exempt_until FROM policy.enforcements AS own
+                WHERE own.tenant_id = a.tenant_id AND own.account_id = a.account_id OFFSET 0) AS e ON true
+          LEFT JOIN LATERAL (
+               SELECT held_factors FROM otp.account_facts AS own
+                WHERE own.tenant_id = a.tenant_id AND own.account_id = a.account_id OFFSET 0) AS f ON true
          WHERE a.tenant_id = $1 AND a.role = 'admin' AND a.is_active
            AND (a.is_sso OR $2 < e.exempt_until OR f.held_factors > 0)
          ORDER BY a.account_id LIMIT $3

@@ -58,8 +58,9 @@ async def requests_since(
                draft_until, proved_at, ready_at, heard_at, delays, executing_at, ended_at, end_reason
           FROM policy.recovery_requests
          WHERE tenant_id = $1 AND account_id = $2
-           AND requested_at >= least($3, (SELECT max(newest.requested_at) FROM policy.recovery_requests AS newest
-                                           WHERE newest.tenant_id = $1 AND newest.account_id = $2))
+           AND requested_at >= least($3, (SELECT newest.requested_at FROM policy.recovery_requests AS newest
+                                           WHERE newest.tenant_id = $1 AND newest.account_id = $2
+                                           ORDER BY newest.requested_at DESC LIMIT 1))
          ORDER BY requested_at DESC, recovery_id DESC
         """,
         tenant_id,

@@ -83,9 +83,11 @@ async def read_contacts_of(
           FROM unnest($2::text[]) AS wanted (account_id)
          CROSS JOIN LATERAL (
                SELECT factor_id, channel, contact_sealed, contact_masked, contact_digest
-                 FROM otp.factor_contacts AS own
-                WHERE own.tenant_id = $1 AND own.account_id = wanted.account_id
-                  AND NOT EXISTS (SELECT FROM policy.erasures AS gone
+                 FROM (SELECT factor_id, channel, contact_sealed, contact_masked, contact_digest
+                         FROM otp.factor_contacts AS own
+                        WHERE own.tenant_id = $1 AND own.account_id = wanted.account_id OFFSET 0
+                      ) AS own  -- else a tenant's, in the order asked for
+                WHERE NOT EXISTS (SELECT FROM policy.erasures AS gone
                                    WHERE gone.tenant_id = $1 AND gone.account_id = wanted.account_id
                                      AND gone.cleared_at IS NULL)
                 ORDER BY factor_id LIMIT $3) AS f

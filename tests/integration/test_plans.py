@@ -1,0 +1,106 @@
+"""Every statement among many rows: none reads a table, or all that a tenant has in it, where it is given a key.
+
+A plan is kept with its connection, so it is judged in three states of the tables: as they are when a service starts
+or a range of time begins, empty; full, but counted by nobody; and counted.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
+
+import asyncpg
+import pytest
+
+from shared.db.pool import Database
+from tests.support.crowded import fill
+from tests.support.plans import complaints, explain
+from tests.support.statements import statements
+
+ROWS = 10_000
+
+Complaints = Mapping[str, set[str]]
+"""By the function that sends the statement."""
+
+SMALL = MappingProxyType(
+    {
+        "tenants": "as many as there are tenants",
+        "clocks": "as many as there are tenants",
+        "policies": "as many as there are tenants",
+        "tenant_keys": "as many as there are tenants",
+        "heads": "as many as there are tenants",
+        "webhook_endpoints": "a few a tenant",
+        "reports": "a few a tenant: they end within a day",
+        "assertion_keys": "one a year",
+        "signing_keys": "one a year",
+    }
+)
+ACCEPTED = MappingProxyType(
+    {
+        "gateway.api_keys.list_keys": "a tenant has a few keys, and asks for all of them",
+        "otp_worker.expiry.expire_factors": "of the factors that are pending, for a quarter of an hour each",
+        "otp_worker.pending_codes.activate_pending_set": "of the sets that are pending, for a quarter of an hour each",
+        "otp_worker.pending_codes.void_pending_codes": "of the sets that are pending, for a quarter of an hour each",
+        "otp_worker.pending_codes.void_abandoned_codes": "of the sets that are pending, for a quarter of an hour each",
+        "policy.accounts.admin_ids": "of the tenant's admins, who have an index of their own",
+        "policy.accounts.admins_at_ease": "of the tenant's admins, who have an index of their own",
+        "policy.accounts.has_active_admin": "of the tenant's admins, who have an index of their own",
+        "policy.erasures.delete_requests": "once an account, when it has left; three requests in thirty days",
+        "policy.reports.count_accounts": "it counts the tenant's accounts, once a report",
+        "policy.timers.shift_timers": "it moves all of a sandbox's timers",
+        "notifier.sandbox.sandbox_messages": "a page of a sandbox's messages, which are kept for a week",
+        "notifier.webhook_deliveries.claim_webhooks": "from endpoint to endpoint, a row of each (LIMIT 1)",
+        "messaging.dead_letters.replay_letter": "of the letters that wait for a person, by whom it is asked",
+    }
+)
+
+
+@pytest.fixture(scope="module")
+async def judged(new_dsn: Callable[[], str]) -> AsyncIterator[Mapping[str, Complaints]]:
+    """What is wrong with whose statement, in each of the three states."""
+    dsn = new_dsn()
+    database = Database(dsn, role=None, name="test-plans")  # the settings under which services plan
+    asking, filling = await database.dedicated(), await asyncpg.connect(dsn)
+    try:
+        found = {"empty": await _judge(asking)}
+        await fill(filling, ROWS)
+        found["not counted"] = await _judge(asking)
+        await filling.execute("ANALYZE")
+        found["counted"] = await _judge(asking)
+        yield found
+    finally:
+        await asking.close()
+        await filling.close()
+
+
+async def _judge(conn: "asyncpg.Connection[asyncpg.Record]") -> Complaints:
+    found: dict[str, set[str]] = defaultdict(set)
+    for statement in statements():
+        if not statement.sql.startswith("SET "):
+            found[statement.sender] |= complaints(await explain(conn, statement), SMALL.keys())
+    return {sender: said for sender, said in found.items() if said}
+
+
+@pytest.mark.parametrize("state", ["empty", "not counted", "counted"])
+def test_no_statement_reads_more_than_it_is_asked_for(judged: Mapping[str, Complaints], state: str) -> None:
+    """What reads all of a table is quick for a week, and the outage of the next."""
+    assert {sender: said for sender, said in judged[state].items() if sender not in ACCEPTED} == {}
+
+
+def test_what_is_accepted_is_so(judged: Mapping[str, Complaints]) -> None:
+    """An exception that is none any more would hide the next one."""
+    assert set(ACCEPTED) <= {sender for found in judged.values() for sender in found}
+
+
+def test_the_statements_of_a_login_are_among_those_judged() -> None:
+    """They are found in the source; were they not, every test here would pass."""
+    senders = {statement.sender for statement in statements()}
+    assert len(senders) > 200
+    assert {
+        "gateway.api_keys.find_key",
+        "otp_worker.accounts.load_accounts",
+        "otp_worker.challenges.judge_challenges",
+        "messaging.answers.load_answers",
+        "messaging.outbox.mark_published",
+        "messaging.inbox.claim_messages",
+        "audit.heads.move_heads",
+    } <= senders
