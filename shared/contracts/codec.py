@@ -1,12 +1,12 @@
 """Envelope to bytes and back. The one place that knows the JSON; decoding gives a message or says why not."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from shared.contracts import commands, events
 from shared.contracts.envelope import Command, Envelope, Event, Message
@@ -72,7 +72,7 @@ def encode(envelope: Envelope[Message]) -> bytes:
         document["subject"] = envelope.account_id
     if envelope.causation_id is not None:
         document["causationid"] = str(envelope.causation_id)
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return to_json(document)
 
 
 def decode(body: bytes) -> Envelope[Message]:
@@ -87,7 +87,7 @@ def decode(body: bytes) -> Envelope[Message]:
     if model is None:
         raise UndecodableMessage("unknown_type")
     try:
-        data = model.model_validate_json(json.dumps(event.data))
+        data = model.model_validate_json(to_json(event.data))
     except ValidationError:
         raise UndecodableMessage("wrong_data") from None
     return Envelope(
