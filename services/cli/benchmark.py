@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, cast
 
@@ -19,6 +20,14 @@ class NoSuchCase(Exception):
     """Somebody asked for a case that is not there; the text names those that are."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerPlace:
+    """A folder of scripts that set up another product and measure it, and where they put it; None: this run only."""
+
+    scripts: Path
+    state: Path | None = None
+
+
 class Benchmark(Protocol):
     """What is called of it."""
 
@@ -30,6 +39,7 @@ class Benchmark(Protocol):
         runs: int = 1,
         out: Path | None = None,
         page: Path | None = None,
+        peer: PeerPlace | None = None,
     ) -> bool:
         """Measure; whether every target was reached. Raises `NoSuchCase` and `NoBenchmark`."""
 

@@ -9,10 +9,10 @@ from tests.bench.case import Case
 CASES: tuple[Case, ...] = (verify.CASE, login.CASE, growth.CASE, memory.CASE, scale_out.CASE)
 
 
-def named(names: Sequence[str]) -> list[Case]:
-    """The cases of these names, or all. Raises `NoSuchCase`."""
-    known = {case.name: case for case in CASES}
+def named(names: Sequence[str], more: Sequence[Case] = ()) -> list[Case]:
+    """The cases of these names, or all, with those that only this run has. Raises `NoSuchCase`."""
+    known = {case.name: case for case in (*CASES, *more)}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise NoSuchCase(f"There is no case {', '.join(unknown)}. There are: {', '.join(known)}.")
-    return [known[name] for name in names] if names else list(CASES)
+    return [known[name] for name in names] if names else list(known.values())

@@ -37,11 +37,12 @@ class Servers:
     template: str
     database: str
     amqp_url: str
+    is_over_tcp: bool = False
 
     @property
     def dsn(self) -> str:
         """The database, as the user who may do everything."""
-        return self.postgres.dsn(self.database)
+        return self.postgres.tcp_dsn(self.database) if self.is_over_tcp else self.postgres.dsn(self.database)
 
     @contextlib.asynccontextmanager
     async def apart(self, name: str) -> AsyncIterator["Servers"]:
@@ -82,7 +83,7 @@ async def open_servers(folder: Path) -> AsyncIterator[Servers]:
     """Started, migrated, empty; gone at the end."""
     key_dir = folder / "keys"
     create_rings(key_dir)
-    postgres = Postgres(folder / "postgres", durable=True, settings=_SETTINGS)
+    postgres = Postgres(folder / "postgres", durable=True, settings=_SETTINGS, listen=True)
     postgres.start()
     try:
         postgres.create_database(_TEMPLATE)

@@ -11,11 +11,12 @@ from typing import TextIO
 
 import uvloop
 
-from services.cli.benchmark import NoBenchmark
+from services.cli.benchmark import NoBenchmark, PeerPlace
 from tests.bench.case import QUICK, Case, Scene, Tell
 from tests.bench.cases import named
 from tests.bench.figures import Figures, Results
 from tests.bench.machine import describe
+from tests.bench.peer import peer_case
 from tests.bench.report import Report, table, write
 from tests.bench.rig import Servers, open_servers
 from tests.bench.showing import Show, showing
@@ -24,19 +25,25 @@ from tests.support.unpacked import NotInstalled
 
 
 def bench(
-    names: Sequence[str], *, is_quick: bool = False, runs: int = 1, out: Path | None = None, page: Path | None = None
+    names: Sequence[str],
+    *,
+    is_quick: bool = False,
+    runs: int = 1,
+    out: Path | None = None,
+    page: Path | None = None,
+    peer: PeerPlace | None = None,
 ) -> bool:
     """Measure the cases of these names, or all; whether every target was reached in every run.
 
-    ``out``: a file for the lines instead of stdout; ``page``: the document to be written. Raises `NoSuchCase`,
-    `NoBenchmark` without RabbitMQ, and what a case raises.
+    ``out``: a file for the lines instead of stdout; ``page``: the document to be written; ``peer``: the case `peer` is
+    there, too. Raises `NoSuchCase`, `NoBenchmark` without RabbitMQ, and what a case raises.
     """
-    cases = named(names)
     try:
         machine = describe()
     except NotInstalled as error:
         raise NoBenchmark(str(error)) from None
     with contextlib.ExitStack() as stack:
+        cases = named(names, [stack.enter_context(peer_case(peer))] if peer is not None else ())
         lines = stack.enter_context(out.open("w")) if out is not None else sys.stdout
         show = stack.enter_context(showing(len(cases) * runs))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deskfactor-bench-")))

@@ -18,12 +18,20 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, max=20, help="How often everything is measured.")] = 1,
     out: Annotated[Path | None, typer.Option(help="A file for the lines of JSON. (default: stdout)")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the table, and all figures, as Markdown.")] = None,
+    scripts: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Scripts that set up and measure privacyIDEA: the case `peer` is there, too."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Where they install it, and it stays. (default: a temporary folder)")
+    ] = None,
 ) -> None:
     """Measure rates, latencies and CPU on servers of its own, and check every answer. Needs the source tree.
 
     Exit status 0: every target was reached; 1: some were not; 2 and 3: it could not run.
     """
-    from services.cli.benchmark import load_benchmark
+    from services.cli.benchmark import PeerPlace, load_benchmark
 
-    if not load_benchmark().bench(cases or [], is_quick=quick, runs=runs, out=out, page=page):
+    peer = PeerPlace(scripts=scripts, state=state) if scripts is not None else None
+    if not load_benchmark().bench(cases or [], is_quick=quick, runs=runs, out=out, page=page, peer=peer):
         leave(Status.FOUND)

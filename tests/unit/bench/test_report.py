@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.benchmark import NoSuchCase
+from services.cli.benchmark import NoSuchCase, PeerPlace
 from tests.bench.case import Case, Scene
 from tests.bench.cases import CASES, named
 from tests.bench.figures import Figures, Results
 from tests.bench.machine import Machine
+from tests.bench.peer import ALONE, VERIFY, best_of, peer_case
 from tests.bench.report import Report, page, table, write
 from tests.bench.targets import at_least, at_most, judge
 
@@ -76,6 +77,33 @@ def test_cases_are_found_by_name() -> None:
     assert [case.name for case in named(["login", "verify"])] == ["login", "verify"]
     with pytest.raises(NoSuchCase, match=r"no case flight.*verify"):
         named(["login", "flight"])
+
+
+def test_the_peer_is_a_case_where_its_scripts_are_given(tmp_path: Path) -> None:
+    """Without them nothing of it can be measured; with them a run of everything has it, too."""
+    with pytest.raises(NoSuchCase, match="no case peer"):
+        named(["peer"])
+    with peer_case(PeerPlace(scripts=tmp_path, state=tmp_path / "state")) as case:
+        assert named(["peer"], [case]) == [case]
+        assert named([], [case]) == [*CASES, case]
+
+
+def test_of_the_peers_set_ups_each_line_has_the_better_one() -> None:
+    """It is compared at its best; cores used are CPU an operation once the rate is known."""
+    rows = [(VERIFY, _row(20.0, server=1.2, postgres=0.4)), (ALONE, _row(9.0)), (VERIFY, _row(25.0, server=1.5))]
+    verify, alone = best_of(rows)
+    assert (verify.at, verify.values["rate"], verify.cpu, verify.servers) == (
+        VERIFY,
+        25.0,
+        {"privacyidea": 60.0},
+        {"postgres": 20.0},
+    )
+    assert alone.values["rate"] == 9.0
+
+
+def _row(rate: float, *, server: float = 1.0, postgres: float = 0.5) -> dict[str, object]:
+    cpu = {"server": server, "postgres": postgres}
+    return {"n": 250, "per_s": rate, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0, "cpu": cpu}
 
 
 def _run(rate: float, cpu: float) -> Results:
