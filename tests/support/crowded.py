@@ -90,10 +90,11 @@ async def fill(conn: "asyncpg.Connection[asyncpg.Record]", rows: int) -> UUID:
     """So many rows in each table that grows, nine tenths of them the large tenant's; returns its id."""
     tenants = [row[0] for row in await conn.fetch("SELECT gen_random_uuid() FROM generate_series(0, $1)", OTHERS)]
     await conn.execute(_IDS)
-    for statement in _TENANTS.strip().split(";\n"):
-        await conn.execute(statement, tenants)
-    for table, values in _ROWS.items():
-        statement = _FILL.format(table=table, values=values, others=OTHERS)
-        await conn.execute(statement, tenants, rows, timeout=300)
+    async with conn.transaction():  # one instant, and so one id, for the rows of one number
+        for statement in _TENANTS.strip().split(";\n"):
+            await conn.execute(statement, tenants)
+        for table, values in _ROWS.items():
+            statement = _FILL.format(table=table, values=values, others=OTHERS)
+            await conn.execute(statement, tenants, rows, timeout=300)
     found: UUID = tenants[0]
     return found
