@@ -41,6 +41,7 @@ class NotifierSettings(Settings):
     smtp_password: SecretStr | None = None
     smtp_sender: str = "security@deskfactor.invalid"
     smtp_ca_file: str | None = None
+    smtp_connections: Annotated[int, Field(ge=1, le=32)] = 8
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_sender: str | None = None

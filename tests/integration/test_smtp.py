@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from services.notifier.domain.message import RenderedEmail
 from services.notifier.settings import TlsMode
 from shared.secret import Secret
 from tests.support.certificates import self_signed
+from tests.support.eventually import eventually
 
 PERSON = Secret("person@example.test")
 MAIL = RenderedEmail(
@@ -47,6 +48,7 @@ def settings(
     password: str | None = None,
     timeout: dt.timedelta = SOON,
     connections: int = 4,
+    idle: dt.timedelta = SOON,
 ) -> SmtpSettings:
     """What leads to ``mailbox``."""
     return SmtpSettings(
@@ -60,6 +62,7 @@ def settings(
         password=Secret(password) if password else None,
         timeout=timeout,
         connections=connections,
+        idle=idle,
     )
 
 
@@ -115,6 +118,74 @@ async def test_a_connection_that_died_while_idle_is_replaced(mailbox: Mailbox, s
 
     assert isinstance(await send(sender), Accepted)
     assert mailbox.connections == 2
+
+
+async def test_a_server_that_hangs_up_between_mails_costs_nobody_a_try(mailbox: Mailbox, sender: SmtpSender) -> None:
+    """Whether a kept connection lives shows only when it is used: every dead one is passed over, and the mail goes."""
+    await asyncio.gather(*(send(sender, message_id=f"0190-{each}") for each in range(4)))
+    mailbox.hang_up()
+    await eventually(count_open(mailbox), lambda count: count == 0)
+
+    assert isinstance(await send(sender), Accepted)
+    assert len(mailbox.messages) == 5
+    assert mailbox.connections == 5
+
+
+async def test_a_server_that_takes_so_many_mails_a_connection_gets_another_one(
+    mailbox: Mailbox, sender: SmtpSender
+) -> None:
+    """It says 421 at the next mail, of which it knows nothing yet: that is no refusal of the mail."""
+    mailbox.most_mails = 2
+    outcomes = [await send(sender, message_id=f"0190-{each}") for each in range(5)]
+
+    assert all(isinstance(each, Accepted) for each in outcomes)
+    assert mailbox.connections == 3
+    await eventually(count_open(mailbox), lambda count: count == 1)
+
+
+async def test_a_connection_is_left_before_most_servers_would_end_it(mailbox: Mailbox, sender: SmtpSender) -> None:
+    """A hundred mails in one session is where many stop: a new one is begun in time, the old one ended politely."""
+    outcomes = [await send(sender, message_id=f"0190-{each}") for each in range(51)]
+
+    assert all(isinstance(each, Accepted) for each in outcomes)
+    assert mailbox.connections == 2
+    await eventually(count_open(mailbox), lambda count: count == 1)
+
+
+async def test_an_idle_connection_is_given_up(mailbox: Mailbox) -> None:
+    """A server has a place for so many: whoever has nothing to send takes none."""
+    async with SmtpSender(settings(mailbox, idle=dt.timedelta(milliseconds=50))) as sender:
+        assert isinstance(await send(sender), Accepted)
+        await eventually(count_open(mailbox), lambda count: count == 0)
+        assert isinstance(await send(sender), Accepted)
+
+    assert mailbox.connections == 2
+
+
+async def test_a_mail_after_another_says_only_what_it_must(mailbox: Mailbox, sender: SmtpSender) -> None:
+    """Each command is a round trip to a server that may be far away."""
+    await send(sender)
+    mailbox.commands.clear()
+    await send(sender)
+
+    assert list(mailbox.commands) == ["MAIL", "RCPT", "DATA"]
+
+
+async def test_at_the_end_every_connection_is_closed(mailbox: Mailbox) -> None:
+    """Also those that are kept."""
+    async with SmtpSender(settings(mailbox)) as sender:
+        await asyncio.gather(*(send(sender, message_id=f"0190-{each}") for each in range(4)))
+
+    await eventually(count_open(mailbox), lambda count: count == 0)
+
+
+def count_open(mailbox: Mailbox) -> Callable[[], Awaitable[int]]:
+    """How many connections the server has."""
+
+    async def count() -> int:
+        return mailbox.open_connections
+
+    return count
 
 
 async def test_a_refused_mail_leaves_its_connection_clean(mailbox: Mailbox, sender: SmtpSender) -> None:

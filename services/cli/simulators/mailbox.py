@@ -6,6 +6,7 @@ import enum
 import hmac
 import logging
 import ssl
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import AnyStr, Final, Self, cast
 
@@ -32,7 +33,8 @@ class Mailbox:
     """An SMTP server on a free port of 127.0.0.1; a context manager, or `start` and `stop`, again and again.
 
     What goes wrong is set on the fly: `answer_delay` seconds before each answer; `refuse` answers one phase with a
-    code; `drop` hangs up at a phase without a word; `stall_in_data` takes a mail and never says so.
+    code; `drop` hangs up at a phase without a word; `stall_in_data` takes a mail and never says so; `most_mails` of a
+    connection are taken, then it is told to go (421).
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Mailbox:
         self.answer_delay = 0.0
         self.drop: Phase | None = None
         self.stall_in_data = False
+        self.most_mails: int | None = None
         self.connections = 0
+        self.commands: deque[str] = deque(maxlen=100)  # the last of MAIL, RCPT, RSET, DATA
         self.refusals: dict[Phase, str] = {}
         self._tls = tls
         self._is_tls_from_start = is_tls_from_start
@@ -78,6 +82,16 @@ class Mailbox:
     def refuse_recipients(self, code: int | None) -> None:
         """Answer RCPT with ``code`` from now on; ``None``: no longer."""
         self.refuse(Phase.RCPT, None if code is None else f"{code} no such recipient here")
+
+    @property
+    def open_connections(self) -> int:
+        """Those that nobody has ended yet."""
+        return len(self._sessions)
+
+    def hang_up(self) -> None:
+        """End every connection without a word; the port stays open."""
+        for each in list(self._sessions):
+            each.hang_up()
 
     async def start(self) -> None:
         """Listen; after a `stop` on the same port as before."""
@@ -141,6 +155,7 @@ class _Server(SMTP):
     def __init__(self, mailbox: Mailbox, tls: ssl.SSLContext | None) -> None:
         self._mailbox = mailbox
         self._has_greeted = False
+        self.mails = 0
         self.ended = asyncio.Event()
         super().__init__(
             _Hooks(self, mailbox),
@@ -179,6 +194,10 @@ class _Server(SMTP):
             await asyncio.Event().wait()  # until aiosmtpd cancels this session for its lost connection
         return self._mailbox.refusals.get(phase)
 
+    def has_enough(self) -> bool:
+        """Whether this connection has brought as many mails as one may."""
+        return self._mailbox.most_mails is not None and self.mails >= self._mailbox.most_mails
+
     def hang_up(self) -> None:
         """End the connection at once, unsent answers included."""
         if self.transport is not None:
@@ -202,8 +221,12 @@ class _Hooks:
     async def handle_MAIL(  # noqa: N802 - aiosmtpd looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self._mailbox.commands.append("MAIL")
         if (refusal := await self._server.scripted(Phase.MAIL)) is not None:
             return refusal
+        if self._server.has_enough():
+            return "421 4.7.0 too many mails in this session"
+        self._server.mails += 1
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 sender ok"
@@ -211,15 +234,21 @@ class _Hooks:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self._mailbox.commands.append("RCPT")
         if (refusal := await self._server.scripted(Phase.RCPT)) is not None:
             return refusal
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 recipient ok"
 
+    async def handle_RSET(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802 - as above
+        self._mailbox.commands.append("RSET")
+        return "250 2.0.0 ok"
+
     async def handle_DATA(  # noqa: N802 - aiosmtpd looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
+        self._mailbox.commands.append("DATA")
         if (refusal := await self._server.scripted(Phase.DATA)) is not None:
             return refusal
         await self._mailbox.deliver(envelope)

@@ -72,6 +72,7 @@ async def open_live(settings: NotifierSettings) -> AsyncIterator[Senders]:
                         username=settings.smtp_username,
                         password=Secret(password.get_secret_value()) if password else None,
                         ca_file=settings.smtp_ca_file,
+                        connections=settings.smtp_connections,
                     )
                 )
             )
