@@ -3,10 +3,19 @@
 from collections.abc import Sequence
 
 from services.cli.benchmark import NoSuchCase
-from tests.bench import growth, login, memory, scale_out, verify
+from tests.bench import audit, growth, login, mailed_code, memory, scale_out, timers, verify
 from tests.bench.case import Case
 
-CASES: tuple[Case, ...] = (verify.CASE, login.CASE, growth.CASE, memory.CASE, scale_out.CASE)
+CASES: tuple[Case, ...] = (
+    verify.CASE,
+    login.CASE,
+    mailed_code.CASE,
+    timers.CASE,
+    audit.CASE,
+    growth.CASE,
+    memory.CASE,
+    scale_out.CASE,
+)
 
 
 def named(names: Sequence[str], more: Sequence[Case] = ()) -> list[Case]:

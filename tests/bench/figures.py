@@ -24,19 +24,22 @@ class Figures:
     servers: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, case: str, at: str, samples: Samples, used: Used, *, more: Mapping[str, float] | None = None
+    def of(cls, case: str, at: str, samples: Samples, used: Used) -> "Figures":
+        """Of operations that were timed one by one."""
+        latencies = {f"p{each}": round(samples.percentile(each), 2) for each in PERCENTILES}
+        return cls.counted(case, at, len(samples.seconds), samples.elapsed, used, more=latencies)
+
+    @classmethod
+    def counted(
+        cls, case: str, at: str, count: int, elapsed: float, used: Used, *, more: Mapping[str, float] | None = None
     ) -> "Figures":
-        """From what was measured."""
-        count = len(samples.seconds)
-        values = {"operations": float(count), "rate": round(samples.rate, 1)}
-        values |= {f"p{each}": round(samples.percentile(each), 2) for each in PERCENTILES}
+        """Of so many operations that took so many seconds together."""
         counted = {"statements": used.statements, "commits": used.commits, "messages": used.messages}
-        values |= {name: round(number / count, 2) for name, number in counted.items()}
+        each = {name: round(number / count, 2) for name, number in counted.items()}
         return cls(
             case=case,
             at=at,
-            values=values | dict(more or {}),
+            values={"operations": float(count), "rate": round(count / elapsed, 1), **(more or {}), **each},
             cpu=_each(used.cpu_seconds, count),
             servers=_each(used.server_seconds, count),
         )

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.cli.embedded.postgres import Postgres
+from services.policy.settings import PolicySettings
 from shared.crypto.keyring import create_rings
 from shared.db.migrate import migrate
 from shared.messaging.rabbitmq import apply
+from shared.process import Core, open_core
+from shared.settings import Transport, load_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.stack import Stack
 
@@ -76,6 +79,17 @@ class Servers:
         )
         async with running:
             yield running
+
+    def policy(self) -> contextlib.AbstractAsyncContextManager[Core]:
+        """What a process of policy stands on, here to say its messages and to look at its timers."""
+        settings = load_settings(
+            PolicySettings,
+            database_url=self.dsn,
+            key_dir=self.key_dir,
+            bus=Transport.RABBITMQ,
+            amqp_urls=self.amqp_url,
+        )
+        return open_core(settings, name="policy", rings=())
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from typing import TextIO
 import uvloop
 
 from services.cli.benchmark import NoBenchmark, PeerPlace
+from shared.observability.logging import configure_logging
 from tests.bench.case import QUICK, Case, Scene, Tell
 from tests.bench.cases import named
 from tests.bench.figures import Figures, Results
@@ -38,6 +39,7 @@ def bench(
     ``out``: a file for the lines instead of stdout; ``page``: the document to be written; ``peer``: the case `peer` is
     there, too. Raises `NoSuchCase`, `NoBenchmark` without RabbitMQ, and what a case raises.
     """
+    configure_logging("error", service="bench")
     try:
         machine = describe()
     except NotInstalled as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import aio_pika
@@ -10,7 +10,7 @@ import asyncpg
 import psutil
 
 from shared.messaging.rabbitmq.names import queue_of
-from shared.messaging.topology import LANES
+from shared.messaging.topology import LANES, Lane
 from tests.bench.rig import Servers
 
 _POLL = 0.1  # seconds
@@ -61,9 +61,11 @@ class Reading:
 class Meter:
     """Reads the processes of a run, by name, and the servers that they use."""
 
-    def __init__(self, servers: Servers, pids: Mapping[str, int]) -> None:
+    def __init__(self, servers: Servers, pids: Mapping[str, int], *, counts_messages: bool = True) -> None:
+        """``counts_messages``: ask the broker, whose program takes a second to start."""
         self._servers = servers
         self._own = 0
+        self._counts_messages = counts_messages
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
         self._server_processes = {"postgres": servers.postgres.pid, "rabbitmq": servers.rabbit.pid()}
 
@@ -72,7 +74,14 @@ class Meter:
 
         Without its own statements.
         """
-        self._own += await settle(self._servers) + 3
+        self._own += await settle(self._servers)
+        return await self.look()
+
+    async def look(self) -> Reading:
+        """The counters now, whatever is still to be done."""
+        cpu_seconds = {name: _cpu(process) for name, process in self._processes.items()}
+        server_seconds = {name: _cpu_of_tree(pid) for name, pid in self._server_processes.items()}
+        self._own += 3
         conn = await asyncpg.connect(self._servers.dsn)
         try:
             await conn.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
@@ -81,11 +90,11 @@ class Meter:
         finally:
             await conn.close()
         return Reading(
-            cpu_seconds={name: _cpu(process) for name, process in self._processes.items()},
-            server_seconds={name: _cpu_of_tree(pid) for name, pid in self._server_processes.items()},
+            cpu_seconds=cpu_seconds,
+            server_seconds=server_seconds,
             statements=int(statements) - self._own,
             commits=int(commits) - self._own,
-            messages=await asyncio.to_thread(self._messages),
+            messages=await asyncio.to_thread(self._messages) if self._counts_messages else 0,
         )
 
     def memory(self) -> dict[str, float]:
@@ -97,7 +106,7 @@ class Meter:
         return sum(int(each) for each in re.findall(r"messages_received_total\s*=>\s*(\d+)", said))
 
 
-async def settle(servers: Servers, *, within: float = 600.0) -> int:
+async def settle(servers: Servers, *, within: float = 600.0, lanes: Collection[Lane] = LANES) -> int:
     """Wait until nothing is unpublished and no lane has a message waiting; how often the database was asked.
 
     Raises `TimeoutError`.
@@ -109,7 +118,7 @@ async def settle(servers: Servers, *, within: float = 600.0) -> int:
             quiet = looks = 0
             while quiet < _QUIET_LOOKS:
                 looks += 1
-                quiet = 0 if await conn.fetchval(_UNPUBLISHED) or await _waiting(channel) else quiet + 1
+                quiet = 0 if await conn.fetchval(_UNPUBLISHED) or await _waiting(channel, lanes) else quiet + 1
                 await asyncio.sleep(_POLL)
             return looks
     finally:
@@ -117,8 +126,8 @@ async def settle(servers: Servers, *, within: float = 600.0) -> int:
         await conn.close()
 
 
-async def _waiting(channel: aio_pika.abc.AbstractChannel) -> int:
-    queues = [await channel.get_queue(queue_of(lane)) for lane in LANES if not lane.is_ingress]
+async def _waiting(channel: aio_pika.abc.AbstractChannel, lanes: Collection[Lane]) -> int:
+    queues = [await channel.get_queue(queue_of(lane)) for lane in lanes if not lane.is_ingress]
     return sum(queue.declaration_result.message_count or 0 for queue in queues)
 
 

@@ -1,13 +1,21 @@
 """The benchmark measures, and what it says is so."""
 
+import asyncio
+import datetime as dt
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 from services.cli.embedded.postgres import Postgres
+from services.notifier.adapters.smtp import SmtpSender, SmtpSettings
+from services.notifier.domain.delivery import Accepted
+from services.notifier.domain.message import RenderedEmail
+from services.notifier.settings import TlsMode
+from shared.secret import Secret
 from tests.bench import login
 from tests.bench.case import Scene
+from tests.bench.mail_server import open_mail_server
 from tests.bench.rig import Servers
 from tests.bench.verify import at
 from tests.support.command_line import deskfactor
@@ -38,6 +46,21 @@ async def test_a_case_gives_figures_of_right_answers(
         assert each.values["statements"] > 1
         assert each.values["messages"] > 1
     json.dumps([each.line() for each in figures])
+
+
+async def test_a_mail_in_the_servers_hands_gives_its_code_to_who_waits() -> None:
+    """Round trips of mailed codes are measured by it: it understands what our sender says, mail after mail."""
+    message = RenderedEmail(subject="123456 is your Acme code", text="123456\n.\n", html="<p>123456</p>")
+    async with open_mail_server() as mail:
+        settings = SmtpSettings(host="127.0.0.1", port=mail.port, sender="us@acme.example", tls=TlsMode.NONE)
+        async with SmtpSender(settings) as sender:
+            for name in ("ann", "bob"):
+                to = f"{name}@acme.example"
+                waiting = asyncio.create_task(mail.code_for(to))
+                sent = await sender.send(message, to=Secret(to), message_id=name, deadline=dt.timedelta(seconds=30))
+                assert isinstance(sent, Accepted)
+                assert await waiting == "123456"
+    assert mail.mails == 2
 
 
 async def test_a_case_that_is_not_there_is_told_before_anything_starts() -> None:
