@@ -77,6 +77,8 @@ def after_success(throttle: Throttle) -> Throttle:
     """A right code ends the wait. The counts of the day and the month stay: a thief between two of the owner's
     logins shall not be given new tries by them.
     """
+    if not throttle.failures_in_row and throttle.throttled_until is None:
+        return throttle
     return replace(throttle, failures_in_row=0, throttled_until=None)
 
 

@@ -12,7 +12,7 @@ from services.otp_worker.domain.account import Account, AccountState
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.sending import SentCode
 from services.otp_worker.domain.trusted_device import TrustedDevice
-from services.otp_worker.queries.accounts import Key, save_accounts
+from services.otp_worker.queries.accounts import Key, note_successes, save_accounts
 from services.otp_worker.queries.challenges import insert_challenges, judge_challenges, save_sends
 from services.otp_worker.queries.codes import insert_codes, spend_codes
 from services.otp_worker.queries.factors import burn_step, suspend_factor, use_factors
@@ -32,6 +32,7 @@ class Changes:
     """Grows while decisions are made, then is stored at once."""
 
     accounts: dict[Key, AccountState] = field(default_factory=dict)
+    succeeded: dict[Key, AccountState] = field(default_factory=dict)
     issued: list[tuple[UUID, Challenge, int]] = field(default_factory=list)
     sends: list[tuple[UUID, Challenge]] = field(default_factory=list)
     codes: list[tuple[UUID, ChallengeId, SentCode]] = field(default_factory=list)
@@ -50,13 +51,25 @@ class Changes:
 
     def keep(self, account: Account, state: AccountState) -> None:
         """Write the account's row, if it changed or is not there yet."""
+        self.succeeded.pop(account.key, None)
         self.accounts[account.key] = state
+
+    def succeed(self, account: Account, state: AccountState) -> None:
+        """As `keep`, of an account that changes by a right code: few columns, on the way that most logins take."""
+        to_write = self.accounts if account.key in self.accounts else self.succeeded
+        to_write[account.key] = state
+
+    def state_of(self, account: Account) -> AccountState:
+        """The account's row as it will be."""
+        return self.accounts.get(account.key) or self.succeeded.get(account.key) or account.state
 
     async def store(self, uow: UnitOfWork) -> None:
         """Write everything. Raises `LostUpdate`: then all of it is rolled back."""
         await self._store_judged(uow)
         if self.accounts:
             await save_accounts(uow.conn, self.accounts)
+        if self.succeeded:
+            await note_successes(uow.conn, self.succeeded)
         if self.issued:
             await insert_challenges(uow.conn, self.issued)
         if self.sends:

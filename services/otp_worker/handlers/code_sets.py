@@ -93,7 +93,7 @@ async def replace_key(cause: Cause, uow: UnitOfWork, changes: Changes, account: 
         set_id=account.state.backup_set_id or new_id(),
         at=account.now,
     )
-    state = changes.accounts.get(account.key, account.state)
+    state = changes.state_of(account)
     changes.keep(account, replace(state, recovery_key_made_at=account.now, recovery_key_acknowledged_at=None))
     changes.say(codes_generated(cause, account, Kind.RECOVERY_KEY, 1))
     return key.written()
@@ -138,7 +138,7 @@ def _announce(
     acknowledged_at: dt.datetime | None = None,
 ) -> None:
     """A set is good from now on."""
-    state = changes.accounts.get(account.key, account.state)
+    state = changes.state_of(account)
     changes.keep(
         account,
         replace(

@@ -210,7 +210,7 @@ async def _replace(
     if replaced is None:
         return
     await end_factors(uow.conn, account.tenant_id, account.id, [replaced.id], at=account.now)
-    state = changes.accounts[account.key]  # what began on the old factor goes on with the new one
+    state = changes.state_of(account)  # what began on the old factor goes on with the new one
     changes.keep(account, replace(state, carried_proof_id=pending.enrolment.proof_challenge_id))
     changes.say(factor_revoked(asked, account, replaced, reason="replaced", is_last=False))
     changes.say(factor_notice(asked, account, before, Notification.FACTOR_REMOVED, replaced))

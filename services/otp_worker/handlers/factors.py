@@ -67,10 +67,10 @@ async def _revoke(asked: Cause, uow: UnitOfWork, locked: Locked, factor: Factor)
         changes.say(factor_revoked(asked, account, factor, reason="asked", is_last=last))
         changes.say(factor_notice(asked, account, locked.held, Notification.FACTOR_REMOVED, factor))
         await end_trusts(asked, uow, changes, account, "factors_changed")
-        changes.keep(account, replace(changes.accounts[account.key], carried_proof_id=None))
+        changes.keep(account, replace(changes.state_of(account), carried_proof_id=None))
         if len(locked.held) == 1:  # codes that stand in for nothing would outlive the account's next beginning
             await void_backup_codes(uow.conn, account.tenant_id, account.id, at=account.now)
-            changes.keep(account, without_proofs(without_codes(changes.accounts[account.key]), account.now))
+            changes.keep(account, without_proofs(without_codes(changes.state_of(account)), account.now))
     else:
         expired = events.FactorExpired(factor_id=factor.id, factor_type=factor.type)
         changes.say([say(asked, account, expired)])

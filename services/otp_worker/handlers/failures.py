@@ -79,7 +79,7 @@ def suspend(cause: Cause, attempt: Attempt, factor: Factor, changes: Changes) ->
     """A hundred failures in thirty days: nobody guesses at this factor any more, and the trusts under it end."""
     account = attempt.account
     changes.suspended.append((account.tenant_id, factor.id))
-    state = changes.accounts[account.key]
+    state = changes.state_of(account)
     changes.keep(account, replace(state, factor_epoch=state.factor_epoch + 1))
     suspended = events.FactorSuspended(factor_id=factor.id, factor_type=factor.type, reason="too_many_failures")
     changes.say([say(cause, account, suspended)])

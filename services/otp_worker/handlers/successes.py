@@ -76,8 +76,8 @@ def _count(attempt: Attempt, proof: Proof, changes: Changes) -> None:
     )
     changes.judged.append((account.tenant_id, verified, account.now))
     throttle = after_success(account.state.throttle)
-    state = changes.accounts.get(account.key, account.state)
-    changes.keep(account, replace(state, throttle=throttle, last_success_at=account.now))
+    state = changes.state_of(account)
+    changes.succeed(account, replace(state, throttle=throttle, last_success_at=account.now))
     if proof.factor is not None:
         changes.used_factors.append((account.tenant_id, proof.factor.id, proof.step, account.now))
 

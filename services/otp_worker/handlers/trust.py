@@ -19,7 +19,7 @@ from shared.messaging.unit_of_work import UnitOfWork
 
 async def end_trusts(cause: Cause, uow: UnitOfWork, changes: Changes, account: Account, reason: str) -> int:
     """A factor came or went: the epoch moves on, and every trust given under the old one is over. How many were."""
-    state = changes.accounts.get(account.key, account.state)
+    state = changes.state_of(account)
     changes.keep(account, replace(state, factor_epoch=state.factor_epoch + 1))
     devices = await list_devices(uow.conn, account.tenant_id, account.id)
     ids = [device.id for device in devices]

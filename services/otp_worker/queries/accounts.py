@@ -1,6 +1,8 @@
 """Accounts: what policy and the gateway publish of them, and our own row."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -27,10 +29,10 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                CASE WHEN f.former_email_until > f.tenant_now THEN f.former_email END AS former_email,
                f.phone_sealed, f.phone_masked, f.phone_digest, f.locale, f.time_zone,
                greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
-               f.policy_version, f.policy, f.covered, f.earlier_policies, f.is_individually_required,
+               f.policy_version, f.policy::text AS policy, f.covered, f.earlier_policies, f.is_individually_required,
                f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since, f.notice_from,
                f.sso_since,
-               t.name AS tenant_name, t.settings AS tenant_settings,
+               t.name AS tenant_name, t.settings::text AS tenant_settings,
                a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
                a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
                a.month_started_at, a.month_failures, a.backup_day_started_at, a.backup_day_failures,
@@ -56,9 +58,28 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
-    policies: dict[tuple[UUID, int | None], Policy] = {}
-    accounts = (_account(row, policies) for row in rows)
+    parsed = _Parsed()
+    accounts = (_account(row, parsed) for row in rows)
     return {account.key: account for account in accounts}
+
+
+async def note_successes(conn: Connection, states: Mapping[Key, AccountState]) -> None:
+    """Write what a right code changes, as `save_accounts` would; most logins change nothing else."""
+    keys, values = list(states), list(states.values())
+    await conn.execute(
+        """
+        INSERT INTO otp.accounts AS a (tenant_id, account_id, failures_in_row, throttled_until, last_success_at)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[])
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+           SET failures_in_row = excluded.failures_in_row, throttled_until = excluded.throttled_until,
+               last_success_at = excluded.last_success_at
+        """,
+        [tenant_id for tenant_id, _ in keys],
+        [account_id for _, account_id in keys],
+        [state.throttle.failures_in_row for state in values],
+        [state.throttle.throttled_until for state in values],
+        [state.last_success_at for state in values],
+    )
 
 
 async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) -> None:
@@ -141,17 +162,30 @@ def contact(row: Record, prefix: str) -> Contact | None:
     return Contact(sealed=sealed, masked=row[f"{prefix}_masked"], digest=row[f"{prefix}_digest"])
 
 
-def _account(row: Record, policies: dict[tuple[UUID, int | None], Policy]) -> Account:
-    version = (row["tenant_id"], row["policy_version"])
-    if version not in policies:  # parsed once a tenant, however long the list
-        policies[version] = Policy.model_validate(row["policy"]) if row["policy"] is not None else Policy()
-    settings: dict[str, Any] = row["tenant_settings"] or {}
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """What all accounts of a tenant share: parsed once, however long the list."""
+
+    policies: dict[UUID, Policy] = field(default_factory=dict)
+    settings: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+
+    def take(self, row: Record) -> None:
+        """The row's tenant, if it is new."""
+        tenant_id, policy, settings = row["tenant_id"], row["policy"], row["tenant_settings"]
+        if tenant_id not in self.policies:
+            self.policies[tenant_id] = Policy.model_validate_json(policy) if policy is not None else Policy()
+            self.settings[tenant_id] = json.loads(settings) if settings is not None else {}
+
+
+def _account(row: Record, parsed: _Parsed) -> Account:
+    parsed.take(row)
+    settings = parsed.settings[row["tenant_id"]]
     return Account(
         tenant_id=row["tenant_id"],
         id=row["account_id"],
         now=row["tenant_now"],
         system_now=row["system_now"],
-        policy=policies[version],
+        policy=parsed.policies[row["tenant_id"]],
         role=Role(row["role"]),
         is_active=row["is_active"],
         sso_since=row["sso_since"],
