@@ -24,8 +24,10 @@ class Vault(Protocol):
         """The tenant's key. Raises `UnknownKey`, `BrokenSeal`."""
         ...
 
-    def new_account_key(self, tenant_key: PayloadKey, tenant_id: UUID, account_id: str) -> WrappedKey:
-        """A fresh key, salt and pseudonym of an account."""
+    def new_account_key(
+        self, tenant_key: PayloadKey, tenant_id: UUID, account_id: str
+    ) -> tuple[WrappedKey, PayloadKey]:
+        """A fresh key, salt and pseudonym of an account, to be kept and to be used."""
         ...
 
     def open_account_key(self, tenant_key: PayloadKey, row: WrappedKey) -> PayloadKey:

@@ -102,5 +102,5 @@ def test_the_statements_of_a_login_are_among_those_judged() -> None:
         "messaging.answers.load_answers",
         "messaging.outbox.mark_published",
         "messaging.inbox.claim_messages",
-        "audit.heads.move_heads",
+        "audit.entries.append_entries",
     } <= senders

@@ -7,8 +7,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.audit.domain.chain import Tip
-from services.audit.queries.heads import move_heads
+from services.audit.domain.chain import Header, Tip, append
+from services.audit.queries.entries import append_entries
 from services.otp_worker.domain.account import AccountState
 from services.otp_worker.domain.throttle import Throttle
 from services.otp_worker.queries.accounts import save_accounts
@@ -20,6 +20,7 @@ from shared.clock import host_now
 from shared.contracts.types import ChallengeId
 from shared.db.connection import Connection
 from shared.db.pool import Database
+from shared.ids import new_id
 from tests.support.crowded import fill
 
 ROWS = 2_000
@@ -85,7 +86,9 @@ async def _touch(conn: Connection, tenant_id: UUID) -> None:
 
 
 async def _append(conn: Connection, tenant_id: UUID) -> None:
-    await move_heads(conn, {tenant_id: Tip(seq=1, hash=bytes(32))})
+    header = Header(tenant_id=tenant_id, entry_id=new_id(), kind="x", at=NOW, pseudonym=None, payload_digest=bytes(32))
+    [entry], _ = append(Tip(seq=1_000_000, hash=bytes(32)), [header])
+    await append_entries(conn, [entry], [None])
 
 
 CHANGES: dict[str, tuple[str, str, Change]] = {

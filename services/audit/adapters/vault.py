@@ -29,16 +29,15 @@ class RingVault:
         """The tenant's key. Raises `UnknownKey`, `BrokenSeal`."""
         return PayloadKey(self._master.unwrap(tenant_id, wrapped), None)
 
-    def new_account_key(self, tenant_key: PayloadKey, tenant_id: UUID, account_id: str) -> WrappedKey:
-        """A fresh key, salt and pseudonym of an account."""
-        salt = secrets.token_bytes(_SALT_BYTES)
-        return WrappedKey(
-            tenant_id=tenant_id,
-            account_id=account_id,
-            salt=salt,
-            pseudonym=hmac.digest(salt, account_id.encode(), hashlib.sha256),
-            wrapped=wrap_account_key(tenant_key.key, tenant_id, account_id, new_data_key()),
-        )
+    def new_account_key(
+        self, tenant_key: PayloadKey, tenant_id: UUID, account_id: str
+    ) -> tuple[WrappedKey, PayloadKey]:
+        """A fresh key, salt and pseudonym of an account, to be kept and to be used."""
+        key, salt = new_data_key(), secrets.token_bytes(_SALT_BYTES)
+        pseudonym = hmac.digest(salt, account_id.encode(), hashlib.sha256)
+        wrapped = wrap_account_key(tenant_key.key, tenant_id, account_id, key)
+        row = WrappedKey(tenant_id=tenant_id, account_id=account_id, salt=salt, pseudonym=pseudonym, wrapped=wrapped)
+        return row, PayloadKey(key, pseudonym)
 
     def open_account_key(self, tenant_key: PayloadKey, row: WrappedKey) -> PayloadKey:
         """The account's key. Raises `BrokenSeal`."""

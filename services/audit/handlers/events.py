@@ -12,13 +12,12 @@ from services.audit.deps import Deps
 from services.audit.domain.chain import Entry, Header, Tip, append
 from services.audit.domain.heads import Head, is_full
 from services.audit.handlers.payloads import lay_down
-from services.audit.queries.entries import insert_entries, insert_payloads
+from services.audit.queries.entries import append_entries
 from services.audit.queries.heads import (
     LockedHead,
     insert_heads,
     insert_signing_keys,
     lock_heads,
-    move_heads,
     record_signatures,
 )
 from shared.contracts.envelope import Envelope, Event
@@ -32,8 +31,8 @@ log = structlog.get_logger()
 
 
 async def append_events(envelopes: Sequence[Envelope[Event]], uow: UnitOfWork, deps: Deps) -> list[Done]:
-    """Append all of them, in the order in which they came, with nine statements at most however many there are, two
-    more for each account among them that was erased.
+    """Append all of them, in the order in which they came, with eight statements at most however many there are, one
+    more for each account among them that was erased and one for all of these.
 
     The inbox, which commits with them, keeps a redelivered event from becoming two entries.
     """
@@ -42,11 +41,8 @@ async def append_events(envelopes: Sequence[Envelope[Event]], uow: UnitOfWork, d
 
     entries, tips = _hang_on(heads, [each.header for each in laid])
 
-    payloads = {each.header.entry_id: each.payload for each in laid if each.payload is not None}
-    kept = [entry for entry in entries if entry.header.entry_id in payloads]
-    await insert_entries(uow.conn, entries)
-    await insert_payloads(uow.conn, kept, [payloads[entry.header.entry_id] for entry in kept])
-    await move_heads(uow.conn, tips)
+    payloads = {each.header.entry_id: each.payload for each in laid}
+    await append_entries(uow.conn, entries, [payloads[entry.header.entry_id] for entry in entries])
     await _sign_full(uow, deps, heads, tips)
     uow.publish(*(announcements.account_forgotten(each) for each in envelopes if _is_erasure(each)))
     _tell_heads(envelopes)

@@ -1,41 +1,46 @@
 """The keys of those whose payloads are appended; who has none yet gets one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from services.audit.deps import Vault
-from services.audit.domain.keys import Owner, PayloadKey, WrappedKey
-from services.audit.queries.keys import insert_account_keys, insert_tenant_keys, load_account_keys, load_tenant_keys
-from shared.db.account_lock import Account
+from services.audit.domain.keys import Owner, PayloadKey
+from services.audit.queries.keys import Stored, insert_account_keys, insert_tenant_keys
 from shared.db.connection import Connection
 
 
-async def payload_keys(conn: Connection, owners: Sequence[Owner], vault: Vault) -> dict[Owner, PayloadKey]:
-    """Every owner's key, opened. Under the heads' locks, so that two batches do not make two keys of one account."""
-    wrapped = await _tenant_keys(conn, {tenant_id for tenant_id, _ in owners}, vault)
-    tenant_keys = {tenant_id: vault.open_tenant_key(tenant_id, text) for tenant_id, text in wrapped.items()}
-    accounts = {(tenant_id, account_id) for tenant_id, account_id in owners if account_id is not None}
-    rows = await _account_keys(conn, accounts, tenant_keys, vault) if accounts else []
+async def payload_keys(
+    conn: Connection, owners: Collection[Owner], stored: Mapping[Owner, Stored], vault: Vault
+) -> dict[Owner, PayloadKey]:
+    """The key of every owner and of their tenants, opened.
+
+    Under the heads' locks, so that two batches do not make two keys of one account.
+    """
+    tenant_keys = await _tenant_keys(conn, owners, stored, vault)
     keys: dict[Owner, PayloadKey] = {(tenant_id, None): key for tenant_id, key in tenant_keys.items()}
-    return keys | {
-        (row.tenant_id, row.account_id): vault.open_account_key(tenant_keys[row.tenant_id], row) for row in rows
-    }
+    missing = []
+    for tenant_id, account_id in owners:
+        if account_id is None:
+            continue
+        row = stored[tenant_id, account_id].account_key
+        if row is None:
+            missing.append((tenant_id, account_id))
+        else:
+            keys[tenant_id, account_id] = vault.open_account_key(tenant_keys[tenant_id], row)
+    if missing:
+        made = [
+            vault.new_account_key(tenant_keys[tenant_id], tenant_id, account_id) for tenant_id, account_id in missing
+        ]
+        await insert_account_keys(conn, [row for row, _ in made])
+        keys |= {(row.tenant_id, row.account_id): key for row, key in made}
+    return keys
 
 
-async def _tenant_keys(conn: Connection, tenants: set[UUID], vault: Vault) -> dict[UUID, str]:
-    known = await load_tenant_keys(conn, tenants)
-    made = {tenant_id: vault.new_tenant_key(tenant_id) for tenant_id in tenants - known.keys()}
+async def _tenant_keys(
+    conn: Connection, owners: Collection[Owner], stored: Mapping[Owner, Stored], vault: Vault
+) -> dict[UUID, PayloadKey]:
+    wrapped = {tenant_id: stored[tenant_id, account_id].tenant_key for tenant_id, account_id in owners}
+    made = {tenant_id: vault.new_tenant_key(tenant_id) for tenant_id, text in wrapped.items() if text is None}
     if made:
         await insert_tenant_keys(conn, made)
-    return known | made
-
-
-async def _account_keys(
-    conn: Connection, accounts: set[Account], tenant_keys: Mapping[UUID, PayloadKey], vault: Vault
-) -> list[WrappedKey]:
-    known = await load_account_keys(conn, accounts)
-    missing = accounts - {(row.tenant_id, row.account_id) for row in known}
-    made = [vault.new_account_key(tenant_keys[tenant_id], tenant_id, account_id) for tenant_id, account_id in missing]
-    if made:
-        await insert_account_keys(conn, made)
-    return known + made
+    return {tenant_id: vault.open_tenant_key(tenant_id, text or made[tenant_id]) for tenant_id, text in wrapped.items()}

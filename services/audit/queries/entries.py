@@ -29,15 +29,31 @@ class ListedEntry:
     hash: bytes
 
 
-async def insert_entries(conn: Connection, entries: Sequence[Entry]) -> None:
-    """Append; the head's lock, held by the caller, keeps their numbers apart."""
+async def append_entries(conn: Connection, entries: Sequence[Entry], payloads: Sequence[bytes | None]) -> None:
+    """Append entries, sealed payloads in the same order (None: not kept), and move the ends of their chains.
+
+    The heads' locks, held by the caller, keep their numbers apart.
+    """
     headers = [entry.header for entry in entries]
     await conn.execute(
         """
-        INSERT INTO audit.entries
-               (tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash)
-        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bytea[],
-                             $7::bytea[], $8::bytea[], $9::bytea[])
+        WITH said AS MATERIALIZED (
+          SELECT *
+            FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[],
+                        $8::bytea[], $9::bytea[], $10::bytea[])
+              AS said (tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash, sealed)
+        ), chained AS (
+          INSERT INTO audit.entries
+                 (tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash)
+          SELECT tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash FROM said
+        ), kept AS (
+          INSERT INTO audit.payloads (tenant_id, seq, entry_id, sealed)
+          SELECT tenant_id, seq, entry_id, sealed FROM said WHERE sealed IS NOT NULL
+        )
+        UPDATE audit.heads AS h
+           SET seq = tip.seq, hash = tip.hash
+          FROM (SELECT DISTINCT ON (tenant_id) tenant_id, seq, hash FROM said ORDER BY tenant_id, seq DESC) AS tip
+         WHERE h.tenant_id = tip.tenant_id
         """,
         [header.tenant_id for header in headers],
         [entry.seq for entry in entries],
@@ -48,20 +64,7 @@ async def insert_entries(conn: Connection, entries: Sequence[Entry]) -> None:
         [header.payload_digest for header in headers],
         [entry.previous_hash for entry in entries],
         [entry.hash for entry in entries],
-    )
-
-
-async def insert_payloads(conn: Connection, entries: Sequence[Entry], sealed: Sequence[bytes]) -> None:
-    """The sealed payloads of ``entries``, in the same order."""
-    await conn.execute(
-        """
-        INSERT INTO audit.payloads (tenant_id, seq, entry_id, sealed)
-        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[])
-        """,
-        [entry.header.tenant_id for entry in entries],
-        [entry.seq for entry in entries],
-        [entry.header.entry_id for entry in entries],
-        sealed,
+        payloads,
     )
 
 

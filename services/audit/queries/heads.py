@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.audit.domain.chain import Tip
 from services.audit.domain.heads import SIGN_AFTER, SIGN_AFTER_ENTRIES, Head, SignedHead
 from shared.db.connection import Connection, Record
 
@@ -63,21 +62,6 @@ async def lock_due_heads(conn: Connection, *, limit: int) -> list[LockedHead]:
         limit,
     )
     return [_locked(row) for row in rows]
-
-
-async def move_heads(conn: Connection, tips: Mapping[UUID, Tip]) -> None:
-    """The chains of these tenants end there now."""
-    await conn.execute(
-        """
-        UPDATE audit.heads AS h
-           SET seq = t.seq, hash = t.hash
-          FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS t (tenant_id, seq, hash)
-         WHERE h.tenant_id = t.tenant_id
-        """,
-        list(tips),
-        [tip.seq for tip in tips.values()],
-        [tip.hash for tip in tips.values()],
-    )
 
 
 async def record_signatures(conn: Connection, signed: Sequence[SignedHead]) -> None:
