@@ -7,7 +7,7 @@ lane becomes cheaper a command, and is faster with one frame on its way than wit
 import asyncio
 import datetime as dt
 import functools
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +56,7 @@ class Coalescing:
         self._travel = travel
         self._slow_after = slow_after
         self._most_messages = min(most_messages, MOST_MESSAGES)
-        self._held = 0
+        self._held: Counter[UUID | None] = Counter()  # by tenant; those that hold none are not in it
         self._waiting: OrderedDict[UUID | None, Turns] = OrderedDict()  # by tenant; whose turn is next, first
         self._of_subject: dict[str, Turns] = {}  # the first waits above or is under way, the others are behind it
         self._on_their_way: set[asyncio.Task[None]] = set()
@@ -64,10 +64,11 @@ class Coalescing:
         self._quick: set[asyncio.Task[None]] = set()  # frames that are not slow yet
 
     def put(self, asked: Asked) -> None:
-        """Take a request. Raises `Unavailable` at once when too many have no reply yet."""
-        if self._held >= MOST_HELD:
+        """Take a request. Raises `Unavailable` at once when too many have no reply yet, or too many of its tenant."""
+        tenant_id = asked.outgoing.tenant_id
+        if self._held.total() >= MOST_HELD or self._held[tenant_id] >= self._share_of(tenant_id):
             raise Unavailable("too many requests are waiting")
-        self._held += 1
+        self._held[tenant_id] += 1
         asked.reply.add_done_callback(functools.partial(self._leave, asked))
         if self._is_first_of_subject(asked):
             self._let_travel(asked)
@@ -77,6 +78,11 @@ class Coalescing:
         """Wait until nothing is on its way."""
         while self._on_their_way:
             await asyncio.wait(self._on_their_way)
+
+    def _share_of(self, tenant_id: UUID | None) -> int:
+        """How many one tenant may hold: of those that hold some, each as much, and as much is left for one more."""
+        others = len(self._held) - (tenant_id in self._held)
+        return MOST_HELD // (others + 2)
 
     def _is_first_of_subject(self, asked: Asked) -> bool:
         subject = asked.outgoing.subject
@@ -96,11 +102,14 @@ class Coalescing:
 
     def _leave(self, asked: Asked, _reply: "asyncio.Future[bytes]") -> None:
         """It has its reply, or nobody waits for it any more."""
-        self._held -= 1
-        waiting = self._waiting.get(asked.outgoing.tenant_id, OrderedDict())
+        tenant_id = asked.outgoing.tenant_id
+        self._held[tenant_id] -= 1
+        if not self._held[tenant_id]:
+            del self._held[tenant_id]
+        waiting = self._waiting.get(tenant_id, OrderedDict())
         waiting.pop(asked, None)
         if not waiting:
-            self._waiting.pop(asked.outgoing.tenant_id, None)
+            self._waiting.pop(tenant_id, None)
         self._let_next_travel(asked)
         self._set_out()
 

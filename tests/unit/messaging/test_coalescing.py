@@ -1,6 +1,7 @@
 """Requests that travel together: who goes with whom, who waits for whom, and for how long nobody does."""
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -92,6 +93,16 @@ async def _put(coalescing: Coalescing, *asked: Asked) -> None:
     for each in asked:
         coalescing.put(each)
     await _settled()
+
+
+def _taken(coalescing: Coalescing, asked: Sequence[Asked]) -> int:
+    """How many of them were not refused."""
+    taken = 0
+    for each in asked:
+        with contextlib.suppress(Unavailable):
+            coalescing.put(each)
+            taken += 1
+    return taken
 
 
 async def test_alone_a_request_waits_for_nothing() -> None:
@@ -232,7 +243,7 @@ async def test_lane_that_takes_one_at_a_time_makes_nobody_wait() -> None:
 async def test_too_many_are_refused_at_once() -> None:
     """A queue that grows answers nobody in time; refused at once, a helpdesk may ask another gateway, or wait."""
     async with _lane() as (coalescing, road):
-        asked = [_asked(b"x", subject="ann" if number % 2 else None) for number in range(MOST_HELD)]
+        asked = [_asked(b"x", subject="ann" if number % 2 else None) for number in range(MOST_HELD // 2)]
         await _put(coalescing, *asked)
         with pytest.raises(Unavailable):
             coalescing.put(_asked(b"one too many"))
@@ -244,6 +255,28 @@ async def test_too_many_are_refused_at_once() -> None:
         assert road.bodies == [[b"x"], [b"room again"]]
 
 
+async def test_a_flood_of_one_tenant_leaves_room_for_the_others() -> None:
+    """Whoever asks without end is refused; the others get into the very next frame, before all that waits of it."""
+    async with _lane() as (coalescing, road):
+        flood = [_asked(b"flood") for _ in range(MOST_HELD)]
+        assert _taken(coalescing, flood) == MOST_HELD // 2
+        await _put(coalescing, _asked(b"other", tenant_id=OTHER))
+        assert _taken(coalescing, [_asked(b"third", tenant_id=THIRD) for _ in range(MOST_HELD)]) == MOST_HELD // 4
+        assert _taken(coalescing, [_asked(b"flood")]) == 0
+        await _settled()
+        await road.arrive()
+        assert road.bodies[1][:4] == [b"flood", b"other", b"third", b"flood"]
+
+
+async def test_many_tenants_together_hold_no_more_than_there_is_room_for() -> None:
+    """Shares are of what there is: a thousand helpdesks in trouble must not fill the memory of a gateway."""
+    async with _lane() as (coalescing, _road):
+        tenants = [new_id() for _ in range(60)]
+        asked = [_asked(b"x", tenant_id=tenant) for _ in range(MOST_HELD // 10) for tenant in tenants]
+        assert MOST_HELD * 9 // 10 < _taken(coalescing, asked) <= MOST_HELD
+        await _settled()
+
+
 async def test_nothing_is_kept_of_those_that_left() -> None:
     """A gateway runs for months: every subject it has ever heard of would be a leak."""
     async with _lane() as (coalescing, road):
@@ -251,4 +284,4 @@ async def test_nothing_is_kept_of_those_that_left() -> None:
         while any(not arrival.is_set() for arrival in road._arrivals):
             await road.arrive()
         assert [*coalescing._waiting, *coalescing._of_subject, *coalescing._on_their_way] == []
-        assert coalescing._held == 0
+        assert not coalescing._held
