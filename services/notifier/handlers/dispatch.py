@@ -11,9 +11,10 @@ from typing import Final
 import structlog
 
 from services.notifier.deps import Deps
-from services.notifier.domain.attempt import Attempt, Expired, NextStep, after_attempt, is_over
+from services.notifier.domain.attempt import Attempt, Expired, after_attempt, is_over
 from services.notifier.domain.delivery import Misconfigured
-from services.notifier.handlers.outcomes import Content, write_down
+from services.notifier.handlers.outcome_book import OutcomeBook
+from services.notifier.handlers.outcomes import Judged
 from services.notifier.handlers.sending import send
 from services.notifier.queries.deliveries import Claimed, claim_deliveries
 from shared.contracts.types import Channel
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 AT_ONCE: Final = {Channel.EMAIL: 32, Channel.SMS: 16}
 POLL: Final = 1.0  # seconds
+LINGER: Final = 0.02  # seconds after a full hand has room again: what ends meanwhile makes room for a claim of many
 BROKEN_PAUSE: Final = 10.0  # seconds of a channel whose provider an operator must mend
 WRITES: Final = 5  # tries to write an outcome down: unwritten, a message that was sent is sent once more
 LEAVES_WITHIN: Final = 20.0  # seconds for what is being sent when the process is asked to end
@@ -34,9 +36,11 @@ async def dispatching(deps: Deps) -> AsyncIterator[None]:
     """Send what is queued while the block lasts. At its end nothing new is begun, and what is being sent gets its
     outcome: cut off, it would be sent once more.
     """
-    leaving = asyncio.Event()
+    leaving, book = asyncio.Event(), OutcomeBook(deps)
     in_hand: dict[Channel, set[asyncio.Task[None]]] = {channel: set() for channel in Channel}
-    dispatchers = [asyncio.create_task(_dispatch(channel, deps, in_hand[channel], leaving)) for channel in Channel]
+    dispatchers = [
+        asyncio.create_task(_dispatch(channel, deps, book, in_hand[channel], leaving)) for channel in Channel
+    ]
     try:
         yield
     finally:
@@ -56,17 +60,20 @@ async def finish(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _dispatch(channel: Channel, deps: Deps, in_hand: set[asyncio.Task[None]], leaving: asyncio.Event) -> None:
+async def _dispatch(
+    channel: Channel, deps: Deps, book: OutcomeBook, in_hand: set[asyncio.Task[None]], leaving: asyncio.Event
+) -> None:
     """Claim as much as there is room for, so that no lease runs while a delivery waits for its turn."""
     while not leaving.is_set():
         deps.wake[channel].clear()
         room = AT_ONCE[channel] - len(in_hand)
         if not room:
             await asyncio.wait(in_hand, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+            await happens(leaving, within=LINGER)
             continue
         claimed = await _claim(channel, deps, limit=room)
         for each in claimed:
-            task = asyncio.create_task(_deliver(each, deps, leaving))
+            task = asyncio.create_task(_deliver(each, deps, book, leaving))
             in_hand.add(task)
             task.add_done_callback(in_hand.discard)
         if not claimed:
@@ -85,16 +92,16 @@ async def _claim(channel: Channel, deps: Deps, *, limit: int) -> list[Claimed]:
     return []
 
 
-async def _deliver(claimed: Claimed, deps: Deps, leaving: asyncio.Event) -> None:
+async def _deliver(claimed: Claimed, deps: Deps, book: OutcomeBook, leaving: asyncio.Event) -> None:
     """One delivery from claim to outcome. What fails here leaves a lease behind, and the sweep finds it."""
     delivery = claimed.delivery
     try:
         if is_over(delivery.not_after, claimed.now):
-            await _write_down(claimed, Expired(), None, deps)
+            await _write_down(Judged(claimed, Expired()), deps, book)
             return
         attempted = await send(claimed, deps)
         step = after_attempt(Attempt(attempts=delivery.attempts, unknowns=delivery.unknowns), attempted.outcome)
-        await _write_down(claimed, step, attempted.content, deps)
+        await _write_down(Judged(claimed, step, attempted.content), deps, book)
         if isinstance(attempted.outcome, Misconfigured):
             log.error("channel_misconfigured", channel=delivery.channel.value, reason=attempted.outcome.reason)
             await happens(leaving, within=BROKEN_PAUSE)  # holds its place: a broken channel slows down by itself
@@ -104,15 +111,15 @@ async def _deliver(claimed: Claimed, deps: Deps, leaving: asyncio.Event) -> None
         log.error("delivery_failed", delivery_id=str(delivery.delivery_id), error=error)
 
 
-async def _write_down(claimed: Claimed, step: NextStep, content: Content | None, deps: Deps) -> None:
+async def _write_down(judged: Judged, deps: Deps, book: OutcomeBook) -> None:
     """Also when the database was away meanwhile. Raises `StoreUnavailable` in the end."""
     for _ in range(WRITES - 1):
         try:
-            await write_down(claimed, step, content, deps)
+            await book.write(judged)
             return
         except StoreUnavailable:
             await wait_until_up(deps.database)
-    await write_down(claimed, step, content, deps)
+    await book.write(judged)
 
 
 async def happens(event: asyncio.Event, *, within: float) -> None:

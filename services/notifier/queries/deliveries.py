@@ -67,18 +67,26 @@ class Claimed:
 
 async def queue_deliveries(conn: Connection, commands: Sequence[Envelope[SendEmail] | Envelope[SendSms]]) -> None:
     """One row a command; a delivery id that is known already is a duplicate. An erased account is told nothing."""
-    await conn.executemany(
+    await conn.execute(
         """
         INSERT INTO notifier.deliveries (
                tenant_id, delivery_id, account_id, channel, notification, destination, masked, language, time_zone,
                params, code, secrets, not_after, challenge_id, factor_id, recovery_id, actor, command_id,
                correlation_id, said_at)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
-         WHERE NOT EXISTS (SELECT FROM policy.erased_accounts
-                            WHERE tenant_id = $1 AND account_id = $3 AND (erased_at >= $20 OR NOT is_there))
+        SELECT q.*
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                      $9::text[], $10::jsonb[], $11::text[], $12::text[], $13::timestamptz[], $14::uuid[], $15::uuid[],
+                      $16::uuid[], $17::text[], $18::uuid[], $19::uuid[], $20::timestamptz[])
+               AS q (tenant_id, delivery_id, account_id, channel, notification, destination, masked, language,
+                     time_zone, params, code, secrets, not_after, challenge_id, factor_id, recovery_id, actor,
+                     command_id, correlation_id, said_at)
+         WHERE NOT EXISTS (SELECT FROM policy.erased_accounts AS e
+                            WHERE e.tenant_id = q.tenant_id AND e.account_id = q.account_id
+                              AND (e.erased_at >= q.said_at OR NOT e.is_there) LIMIT 1)
+         ORDER BY q.tenant_id, q.delivery_id
             ON CONFLICT DO NOTHING
         """,
-        [_row(command) for command in commands],
+        *zip(*map(_row, commands), strict=True),
     )
 
 

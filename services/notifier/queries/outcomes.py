@@ -5,6 +5,7 @@ judged already: that one stands, or a delivery could be sent a third time.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 from services.notifier.queries.deliveries import COLUMNS, Delivery, delivery_of
@@ -12,20 +13,30 @@ from shared.contracts.types import DeliveryState
 from shared.db.connection import Connection
 
 
-async def record_sent(conn: Connection, delivery: Delivery, *, provider_id: str | None) -> DeliveryState | None:
-    """The provider has it; the new state (``delivered`` when the receipt was faster), None if the lease ended."""
-    state = await conn.fetchval(
+async def record_sent(
+    conn: Connection, sent: Sequence[tuple[Delivery, str | None]]
+) -> dict[tuple[UUID, UUID], DeliveryState]:
+    """The provider has these; with each its name for it. The new states, by tenant and delivery: ``delivered`` where
+    the receipt was faster; none of those whose lease ended.
+    """
+    rows = await conn.fetch(
         """
-        UPDATE notifier.deliveries
-           SET state = coalesce(receipt, 'accepted'), provider_id = $5, lease_until = NULL, code = NULL, secrets = NULL,
-               ended_at = CASE WHEN receipt IS NULL THEN NULL ELSE now() END
-         WHERE tenant_id = $1 AND delivery_id = $2 AND state = 'sending' AND attempts = $3 AND unknowns = $4
-        RETURNING state
+        UPDATE notifier.deliveries AS d
+           SET state = coalesce(d.receipt, 'accepted'), provider_id = s.provider_id, lease_until = NULL, code = NULL,
+               secrets = NULL, ended_at = CASE WHEN d.receipt IS NULL THEN NULL ELSE now() END
+          FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[])
+               AS s (tenant_id, delivery_id, attempts, unknowns, provider_id)
+         WHERE d.tenant_id = s.tenant_id AND d.delivery_id = s.delivery_id
+           AND d.state = 'sending' AND d.attempts = s.attempts AND d.unknowns = s.unknowns
+        RETURNING d.tenant_id, d.delivery_id, d.state
         """,
-        *_attempt(delivery),
-        provider_id,
+        [delivery.tenant_id for delivery, _ in sent],
+        [delivery.delivery_id for delivery, _ in sent],
+        [delivery.attempts for delivery, _ in sent],
+        [delivery.unknowns for delivery, _ in sent],
+        [provider_id for _, provider_id in sent],
     )
-    return DeliveryState(state) if state is not None else None
+    return {(row["tenant_id"], row["delivery_id"]): DeliveryState(row["state"]) for row in rows}
 
 
 async def record_again(

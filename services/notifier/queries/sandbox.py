@@ -23,26 +23,29 @@ class SandboxRow:
     sent_at: dt.datetime
 
 
-async def keep_message(conn: Connection, row: SandboxRow) -> None:
-    """Store what a sandbox's person was sent; a second send is the same message.
+async def keep_messages(conn: Connection, messages: Sequence[SandboxRow]) -> None:
+    """Store what sandboxes' people were sent; a second send is the same message.
 
-    Without its delivery it is not kept: the account was erased while the message was on its way.
+    Without its delivery one is not kept: the account was erased while the message was on its way.
     """
     await conn.execute(
         """
         INSERT INTO notifier.sandbox_messages (
                tenant_id, delivery_id, account_id, channel, notification, content, sent_at)
-        SELECT $1, $2, $3, $4, $5, $6, $7
-         WHERE EXISTS (SELECT FROM notifier.deliveries WHERE tenant_id = $1 AND delivery_id = $2)
+        SELECT m.tenant_id, m.delivery_id, m.account_id, m.channel, m.notification, m.content, m.sent_at
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+               AS m (tenant_id, delivery_id, account_id, channel, notification, content, sent_at)
+         WHERE EXISTS (SELECT FROM notifier.deliveries AS d
+                        WHERE d.tenant_id = m.tenant_id AND d.delivery_id = m.delivery_id LIMIT 1)
             ON CONFLICT DO NOTHING
         """,
-        row.tenant_id,
-        row.delivery_id,
-        row.account_id,
-        row.channel,
-        row.notification,
-        row.content,
-        row.sent_at,
+        [each.tenant_id for each in messages],
+        [each.delivery_id for each in messages],
+        [each.account_id for each in messages],
+        [each.channel for each in messages],
+        [each.notification for each in messages],
+        [each.content for each in messages],
+        [each.sent_at for each in messages],
     )
 
 

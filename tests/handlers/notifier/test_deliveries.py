@@ -13,7 +13,7 @@ from services.cli.simulators.twilio_script import THROTTLED, HangUp
 from services.notifier.adapters.senders import open_sandbox
 from services.notifier.domain.attempt import Again, Sent
 from services.notifier.handlers.dispatch import dispatching
-from services.notifier.handlers.outcomes import release_expired, write_down
+from services.notifier.handlers.outcomes import Judged, release_expired, write_down
 from services.notifier.queries.deliveries import Claimed, claim_deliveries
 from services.notifier.settings import NotifierSettings
 from shared.clock import host_now
@@ -204,10 +204,10 @@ async def test_who_comes_back_after_the_lease_changes_nothing(desk: Desk) -> Non
     await desk.rows("UPDATE notifier.deliveries SET next_attempt_at = now()")
     now_sending = await claim(desk)
 
-    await write_down(stopped, Again(delay=SECOND, reason="451"), None, desk.deps)
-    await write_down(stopped, Sent(provider_id=None), None, desk.deps)
+    await write_down([Judged(stopped, Again(delay=SECOND, reason="451"))], desk.deps)
+    await write_down([Judged(stopped, Sent(provider_id=None))], desk.deps)
     assert (await desk.row(command.data.delivery_id))["state"] == "sending"
-    await write_down(now_sending, Sent(provider_id=None), None, desk.deps)
+    await write_down([Judged(now_sending, Sent(provider_id=None))], desk.deps)
     assert (await desk.row(command.data.delivery_id))["state"] == "accepted"
     assert await desk.events(command.data.delivery_id) == ["code.sent"]
 

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 
 from services.notifier.domain.attempt import Sent
-from services.notifier.handlers.outcomes import write_down
+from services.notifier.handlers.outcomes import Judged, write_down
 from services.notifier.queries.deliveries import claim_deliveries
 from shared.clock import host_now
 from shared.contracts.codec import decode, encode
@@ -103,7 +103,8 @@ async def test_what_is_being_sent_leaves_no_trace(desk: Desk) -> None:
         [claimed] = await claim_deliveries(conn, Channel.EMAIL, limit=1)
     await leave(desk)
     await hear(desk)
-    await write_down(claimed, Sent(provider_id=None), {"to": "ann@acme.example", "text": "hello"}, desk.deps)
+    content = {"to": "ann@acme.example", "text": "hello"}
+    await write_down([Judged(claimed, Sent(provider_id=None), content)], desk.deps)
     assert await left_over(desk) == (0, 0)
     assert await desk.events(claimed.delivery.delivery_id) == []
 

@@ -11,7 +11,7 @@ from services.notifier.adapters.senders import SANDBOX_TOKEN
 from services.notifier.domain.attempt import Attempt, Failed, Sent, after_attempt
 from services.notifier.domain.delivery import Unknown
 from services.notifier.handlers.dispatch import dispatching
-from services.notifier.handlers.outcomes import write_down
+from services.notifier.handlers.outcomes import Judged, write_down
 from services.notifier.queries.deliveries import Claimed, claim_deliveries
 from shared.clock import host_now
 from shared.contracts import events
@@ -149,7 +149,7 @@ async def test_a_receipt_before_the_answer_counts_with_it(desk: Desk) -> None:
     claimed = await claim(desk)
     assert await desk.ask(receipt(desk, command.data.delivery_id, DELIVERED)) == {"is_new": False}
     assert await desk.events(command.data.delivery_id) == []
-    await write_down(claimed, Sent(provider_id="SM1"), None, desk.deps)
+    await write_down([Judged(claimed, Sent(provider_id="SM1"))], desk.deps)
     assert (await desk.row(command.data.delivery_id))["state"] == "delivered"
     assert await desk.events(command.data.delivery_id) == ["code.sent", "code.delivered"]
 
@@ -160,7 +160,7 @@ async def test_a_receipt_for_an_answer_that_never_came_spares_the_second_text(de
     claimed = await claim(desk)
     await desk.ask(receipt(desk, command.data.delivery_id, DELIVERED))
     step = after_attempt(Attempt(attempts=1, unknowns=0), Unknown(reason="timeout"))
-    await write_down(claimed, step, None, desk.deps)
+    await write_down([Judged(claimed, step)], desk.deps)
     row = await desk.row(command.data.delivery_id)
     assert (row["state"], row["code"]) == ("delivered", None)
     assert await desk.events(command.data.delivery_id) == ["code.sent", "code.delivered"]
@@ -170,7 +170,7 @@ async def test_a_receipt_while_the_second_text_waits_spares_it_too(desk: Desk) -
     """The same a second later."""
     command = await queued(desk)
     step = after_attempt(Attempt(attempts=1, unknowns=0), Unknown(reason="timeout"))
-    await write_down(await claim(desk), step, None, desk.deps)
+    await write_down([Judged(await claim(desk), step)], desk.deps)
     assert await desk.ask(receipt(desk, command.data.delivery_id, DELIVERED)) == {"is_new": True}
     row = await desk.row(command.data.delivery_id)
     assert (row["state"], row["code"]) == ("delivered", None)
@@ -179,7 +179,7 @@ async def test_a_receipt_while_the_second_text_waits_spares_it_too(desk: Desk) -
 async def test_a_receipt_makes_an_unknown_outcome_known(desk: Desk) -> None:
     """Hours later, when nobody counted on it any more."""
     command = await queued(desk)
-    await write_down(await claim(desk), Failed(reason="timeout", is_unknown=True), None, desk.deps)
+    await write_down([Judged(await claim(desk), Failed(reason="timeout", is_unknown=True))], desk.deps)
     assert (await desk.row(command.data.delivery_id))["state"] == "unknown"
     assert await desk.ask(receipt(desk, command.data.delivery_id, DELIVERED)) == {"is_new": True}
     assert await desk.events(command.data.delivery_id) == ["code.undeliverable", "code.delivered"]
