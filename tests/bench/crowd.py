@@ -13,11 +13,10 @@ import asyncpg
 import pyotp
 
 from services.cli.tenants import create_api_key, create_tenant
-from services.gateway.api.contacts import Contacts
 from services.otp_worker.adapters.seeds import make_account_key, make_tenant_key, seal_seed, seed_place
 from services.otp_worker.domain.totp import step_at
 from shared.clock import host_now
-from shared.contracts.types import Contact, FactorId
+from shared.contracts.types import FactorId
 from shared.crypto.data_keys import RingMasterKey
 from shared.crypto.keyring import load_ring
 from shared.ids import new_id
@@ -28,16 +27,11 @@ _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody with an authenticator, or without a seed: whose codes go by mail."""
+    """Somebody with an authenticator."""
 
     account_id: str
     factor_id: UUID
-    seed: bytes = field(default=b"", repr=False)
-
-    @property
-    def address(self) -> str:
-        """Where mail goes."""
-        return f"{self.account_id}@acme.example"
+    seed: bytes = field(repr=False)
 
     def code(self, at: dt.datetime) -> str:
         """What the authenticator shows (RFC 6238)."""
@@ -53,25 +47,22 @@ class Crowd:
     members: Sequence[Member]
 
 
-async def gather(dsn: str, key_dir: Path, size: int, *, name: str = "Acme Helpdesk", by_mail: bool = False) -> Crowd:
-    """A tenant with ``size`` agents, each with one active authenticator, or else with codes by mail."""
-    [crowd] = await gather_many(dsn, key_dir, 1, size, name=name, by_mail=by_mail)
+async def gather(dsn: str, key_dir: Path, size: int, *, name: str = "Acme Helpdesk") -> Crowd:
+    """A tenant with ``size`` agents, each with one active authenticator."""
+    [crowd] = await gather_many(dsn, key_dir, 1, size, name=name)
     return crowd
 
 
-async def gather_many(
-    dsn: str, key_dir: Path, tenants: int, size: int, *, name: str = "Acme Helpdesk", by_mail: bool = False
-) -> list[Crowd]:
+async def gather_many(dsn: str, key_dir: Path, tenants: int, size: int, *, name: str = "Acme Helpdesk") -> list[Crowd]:
     """So many tenants, each with ``size`` agents."""
+    master = RingMasterKey(load_ring(key_dir, "rest"))
     conn = await asyncpg.connect(dsn)
     try:
         crowds = []
         for _ in range(tenants):
             tenant_id = await create_tenant(dsn, name=name, is_sandbox=False)
             api_key = await create_api_key(dsn, tenant_id, name="bench")
-            enrol = _with_mail if by_mail else _with_authenticator
-            members = await enrol(conn, key_dir, tenant_id, size)
-            await _introduce(conn, tenant_id, members)
+            members = await _enrol(conn, master, tenant_id, size)
             crowds.append(Crowd(tenant_id=tenant_id, api_key=api_key, members=members))
         await conn.execute("VACUUM ANALYZE", timeout=600)
     finally:
@@ -79,71 +70,29 @@ async def gather_many(
     return crowds
 
 
-async def _with_authenticator(conn: _Connection, key_dir: Path, tenant_id: UUID, size: int) -> list[Member]:
-    master = RingMasterKey(load_ring(key_dir, "rest"))
+async def _enrol(conn: _Connection, master: RingMasterKey, tenant_id: UUID, size: int) -> list[Member]:
     tenant_key = make_tenant_key(master, tenant_id)
+    at = host_now() - dt.timedelta(days=30)
     members, keys, factors = [], [], []
     for number in range(size):
-        member = Member(account_id=_name(number), factor_id=new_id(), seed=secrets.token_bytes(20))
+        member = Member(account_id=f"agent-{number:08}", factor_id=new_id(), seed=secrets.token_bytes(20))
         account_key = make_account_key(master, tenant_key, tenant_id, member.account_id)
         place = seed_place(tenant_id, member.account_id, FactorId(member.factor_id))
         sealed = seal_seed(master, Secret(member.seed), tenant_key=tenant_key, account_key=account_key, place=place)
         members.append(member)
         keys.append((tenant_id, member.account_id, account_key))
-        factors.append((*_factor(tenant_id, member, "totp"), sealed))
+        factors.append(
+            (tenant_id, member.factor_id, member.account_id, "totp", "active", "App", sealed, new_id(), at, at)
+        )
     await conn.execute("INSERT INTO otp.tenant_keys (tenant_id, wrapped) VALUES ($1, $2)", tenant_id, tenant_key)
     await _copy(conn, "otp.account_keys", ("tenant_id", "account_id", "wrapped"), keys)
-    await _copy(conn, "otp.factors", (*_FACTOR, "seed"), factors)
-    return members
-
-
-async def _with_mail(conn: _Connection, key_dir: Path, tenant_id: UUID, size: int) -> list[Member]:
-    contacts = Contacts(destinations=load_ring(key_dir, "seal.notifier"), digests=load_ring(key_dir, "digest.gateway"))
-    members, factors = [], []
-    for number in range(size):
-        member = Member(account_id=_name(number), factor_id=new_id())
-        contact = contacts.email(tenant_id, member.account_id, member.address, pointer="/email")
-        assert isinstance(contact, Contact)
-        members.append(member)
-        factors.append((*_factor(tenant_id, member, "email"), contact.sealed, contact.masked, contact.digest))
-    columns = (*_FACTOR, "contact_sealed", "contact_masked", "contact_digest")
-    await _copy(conn, "otp.factors", columns, factors)
-    return members
-
-
-async def _introduce(conn: _Connection, tenant_id: UUID, members: Sequence[Member]) -> None:
-    """The accounts, which have logged in before."""
-    at = _long_ago()
+    columns = "tenant_id factor_id account_id type state name seed challenge_id created_at confirmed_at"
+    await _copy(conn, "otp.factors", columns.split(), factors)
     accounts = [(tenant_id, each.account_id, "agent", at) for each in members]
     await _copy(conn, "policy.accounts", ("tenant_id", "account_id", "role", "created_at"), accounts)
     successes = [(tenant_id, each.account_id, at, at) for each in members]
     await _copy(conn, "otp.accounts", ("tenant_id", "account_id", "first_enrolled_at", "last_success_at"), successes)
-
-
-_FACTOR = (
-    "tenant_id",
-    "factor_id",
-    "account_id",
-    "type",
-    "state",
-    "name",
-    "challenge_id",
-    "created_at",
-    "confirmed_at",
-)
-
-
-def _factor(tenant_id: UUID, member: Member, kind: str) -> tuple[object, ...]:
-    at = _long_ago()
-    return tenant_id, member.factor_id, member.account_id, kind, "active", "App", new_id(), at, at
-
-
-def _name(number: int) -> str:
-    return f"agent-{number:08}"
-
-
-def _long_ago() -> dt.datetime:
-    return host_now() - dt.timedelta(days=30)
+    return members
 
 
 async def fill_up(dsn: str, crowd: Crowd, size: int) -> None:

@@ -13,7 +13,7 @@ _INTRODUCTION = """# How fast, and at what cost
 
 Written by `make bench`; not by hand. Real PostgreSQL with `synchronous_commit=on`, real RabbitMQ with quorum queues,
 each service its own process, the load generator another; everything on one machine, so each has a part of its cores. An
-answer that is not right ends the run: there are no figures without it. What it costs, and where it goes from one
+answer that is not right ends its case, which has no figures then. What it costs, and where it goes from one
 machine to many, is in the figures of CPU an operation: they hold on a busy machine too, and rates do not.
 
 The *floor* is what somebody would write without any of this: one process, one transaction a request, straight on
@@ -78,6 +78,8 @@ def write(path: Path, report: Report) -> None:
 
 
 def _section(case: Case, figures: Sequence[Figures]) -> str:
+    if not figures:
+        return f"\n### {case.name}\n\n{case.what}\n\nIt failed.\n"
     names = list(dict.fromkeys(name for each in figures for name in each.values))
     has_cpu = any(each.cpu for each in figures)
     headings = ["what", "at", *(name.replace("_", " ") for name in names), *(["CPU"] if has_cpu else [])]
@@ -90,7 +92,7 @@ def _section(case: Case, figures: Sequence[Figures]) -> str:
         ]
         for each in figures
     ]
-    return f"\n### {case.name}\n\n{case.what.capitalize()}.\n\n{_table(headings, rows)}{_processes(figures)}"
+    return f"\n### {case.name}\n\n{case.what}\n\n{_table(headings, rows)}{_processes(figures)}"
 
 
 def _processes(figures: Sequence[Figures]) -> str:

@@ -37,7 +37,7 @@ def bench(
     """Measure the cases of these names, or all; whether every target was reached in every run.
 
     ``out``: a file for the lines instead of stdout; ``page``: the document to be written; ``peer``: the case `peer` is
-    there, too. Raises `NoSuchCase`, `NoBenchmark` without RabbitMQ, and what a case raises.
+    there, too. Raises `NoSuchCase`, `NoBenchmark` without RabbitMQ. A case that fails is said to have failed.
     """
     configure_logging("error", service="bench")
     try:
@@ -82,12 +82,25 @@ async def _runs(
 async def _measure(
     case: Case, servers: Servers, database: str, scale: float, tell: Tell, lines: TextIO
 ) -> list[Figures]:
+    """The figures of a case; none where it failed: an hour of the others is not lost by it, nor is it passed over."""
     figures = []
-    async with servers.apart(database) as own:
-        async for each in case.measure(Scene(servers=own, scale=scale, tell=tell)):
-            figures.append(each)
-            print(json.dumps(each.line()), file=lines, flush=True)
+    try:
+        async with servers.apart(database) as own:
+            async for each in case.measure(Scene(servers=own, scale=scale, tell=tell)):
+                figures.append(each)
+                print(json.dumps(each.line()), file=lines, flush=True)
+    except Exception as error:  # noqa: BLE001 - of whatever kind: said, and the case is not measured
+        print(json.dumps({"case": case.name, "failed": _reason(error)}), file=lines, flush=True)
+        print(f"{case.name} failed: {_reason(error)}", file=sys.stderr)
+        return []
     return figures
+
+
+def _reason(error: BaseException) -> str:
+    """Of several at once, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _teller(show: Show, done: int, title: str) -> Tell:

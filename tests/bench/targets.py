@@ -1,6 +1,7 @@
 """What a case is to reach, and whether it did."""
 
 import enum
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ class Judgement:
     @property
     def verdict(self) -> str:
         """Reached means in every run; in some is said, and is not reached."""
+        if any(math.isnan(each) for each in self.values):
+            return "not measured"
         good = sum(self.target.is_reached(each) for each in self.values)
         if good == len(self.values):
             return "yes"
@@ -57,7 +60,15 @@ class Judgement:
 
 def judge(targets: Sequence[Target], runs: Sequence[Results]) -> list[Judgement]:
     """Each target over all runs."""
-    return [Judgement(target=each, values=[each.value(run) for run in runs]) for each in targets]
+    return [Judgement(target=each, values=[_value(each, run) for run in runs]) for each in targets]
+
+
+def _value(target: Target, run: Results) -> float:
+    """NaN where the case failed."""
+    try:
+        return target.value(run)
+    except (LookupError, ValueError):
+        return math.nan
 
 
 def at_least(limit: float, unit: str, what: str, value: Callable[[Results], float]) -> Target:
@@ -72,6 +83,8 @@ def at_most(limit: float, unit: str, what: str, value: Callable[[Results], float
 
 def number(value: float) -> str:
     """Three digits that mean something; whole numbers whole."""
+    if math.isnan(value):
+        return "none"
     if value == round(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

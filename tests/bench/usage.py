@@ -106,7 +106,7 @@ class Meter:
         return sum(int(each) for each in re.findall(r"messages_received_total\s*=>\s*(\d+)", said))
 
 
-async def settle(servers: Servers, *, within: float = 600.0, lanes: Collection[Lane] = LANES) -> int:
+async def settle(servers: Servers, *, within: float = 1_800.0, lanes: Collection[Lane] = LANES) -> int:
     """Wait until nothing is unpublished and no lane has a message waiting; how often the database was asked.
 
     Raises `TimeoutError`.

@@ -1,6 +1,5 @@
 """The benchmark measures, and what it says is so."""
 
-import asyncio
 import datetime as dt
 import json
 import subprocess
@@ -15,8 +14,8 @@ from services.notifier.settings import TlsMode
 from shared.secret import Secret
 from tests.bench import login
 from tests.bench.case import Scene
-from tests.bench.mail_server import open_mail_server
 from tests.bench.rig import Servers
+from tests.bench.slow_mail_server import MailServer
 from tests.bench.verify import at
 from tests.support.command_line import deskfactor
 from tests.support.rabbitmq import Rabbit
@@ -51,15 +50,15 @@ async def test_a_case_gives_figures_of_right_answers(
 async def test_a_mail_in_the_servers_hands_gives_its_code_to_who_waits() -> None:
     """Round trips of mailed codes are measured by it: it understands what our sender says, mail after mail."""
     message = RenderedEmail(subject="123456 is your Acme code", text="123456\n.\n", html="<p>123456</p>")
-    async with open_mail_server() as mail:
+    async with MailServer().open() as mail:
         settings = SmtpSettings(host="127.0.0.1", port=mail.port, sender="us@acme.example", tls=TlsMode.NONE)
         async with SmtpSender(settings) as sender:
             for name in ("ann", "bob"):
                 to = f"{name}@acme.example"
-                waiting = asyncio.create_task(mail.code_for(to))
+                coming = mail.expect(to)
                 sent = await sender.send(message, to=Secret(to), message_id=name, deadline=dt.timedelta(seconds=30))
                 assert isinstance(sent, Accepted)
-                assert await waiting == "123456"
+                assert await mail.code_of(coming) == "123456"
     assert mail.mails == 2
 
 

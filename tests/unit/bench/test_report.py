@@ -71,6 +71,16 @@ def test_a_quick_run_is_not_taken_for_a_measurement() -> None:
     assert "quick run" not in page(_report(_run(1, 1)))
 
 
+def test_a_case_that_failed_is_not_taken_for_reached() -> None:
+    """An answer was wrong: there is nothing to be proud of, and somebody must look."""
+    failed = Results({"walk": []})
+    assert [each.verdict for each in judge(_TARGETS, [_run(120, 0.5), failed])] == ["not measured"] * 2
+    report = _report(_run(120, 0.5), failed)
+    assert not report.is_reached
+    assert "| 120 · none | not measured |" in table(report)
+    assert "It failed." in page(report)
+
+
 def test_cases_are_found_by_name() -> None:
     """A mistyped name measures nothing, and is told what there is."""
     assert named([]) == list(CASES)
