@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from shared.db.connection import Connection
+from shared.db.connection import Connection, Record
+from shared.db.low_water import EVERYTHING
 from shared.messaging.bus import Exchange, Outgoing
 
 FIRST_PAUSE = dt.timedelta(seconds=5)  # after a publish that was not confirmed; doubled each time
@@ -104,19 +105,32 @@ async def mark_failed(conn: Connection, failures: Sequence[tuple[RowKey, str]]) 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Rows that were in nobody's hands, and how long the first of them has been."""
+
+    rows: Sequence[OutboxRow]
+    waited: dt.timedelta
+
+
 async def claim_leftovers(
-    conn: Connection, *, lease: dt.timedelta, limit: int, early: dt.timedelta = dt.timedelta()
-) -> list[OutboxRow]:
+    conn: Connection,
+    *,
+    lease: dt.timedelta,
+    limit: int,
+    early: dt.timedelta = dt.timedelta(),
+    reach: dt.timedelta = EVERYTHING,
+) -> Leftovers:
     """Unpublished rows that are in nobody's hands, longest waiting first. For ``lease`` they are in the caller's.
 
-    ``early``: take those too that are to be left alone for so long.
+    ``early``: take those too that are to be left alone for so long. ``reach``: leave those that wait for longer.
     """
     rows = await conn.fetch(
         """
         WITH due AS MATERIALIZED (
-          SELECT message_id, routing_key
+          SELECT message_id, routing_key, sweep_at
             FROM bus.outbox
-           WHERE published_at IS NULL AND sweep_at <= now() + $3::interval
+           WHERE published_at IS NULL AND sweep_at BETWEEN now() - $4::interval AND now() + $3::interval
            ORDER BY sweep_at
            LIMIT $1
              FOR UPDATE SKIP LOCKED
@@ -124,19 +138,22 @@ async def claim_leftovers(
         UPDATE bus.outbox AS o SET sweep_at = now() + $2::interval
           FROM due
          WHERE o.message_id = due.message_id AND o.routing_key = due.routing_key
-        RETURNING o.message_id, o.tenant_id, o.exchange, o.routing_key, o.body
+           AND o.message_id = ANY (ARRAY(SELECT message_id FROM due))
+        RETURNING o.message_id, o.tenant_id, o.exchange, o.routing_key, o.body, now() - due.sweep_at AS waited
         """,
         limit,
         lease,
         early,
+        reach,
     )
-    return [
-        OutboxRow(
-            message_id=row["message_id"],
-            tenant_id=row["tenant_id"],
-            exchange=Exchange(row["exchange"]),
-            routing_key=row["routing_key"],
-            body=row["body"],
-        )
-        for row in rows
-    ]
+    return Leftovers([_outbox_row(row) for row in rows], max((row["waited"] for row in rows), default=dt.timedelta()))
+
+
+def _outbox_row(row: Record) -> OutboxRow:
+    return OutboxRow(
+        message_id=row["message_id"],
+        tenant_id=row["tenant_id"],
+        exchange=Exchange(row["exchange"]),
+        routing_key=row["routing_key"],
+        body=row["body"],
+    )

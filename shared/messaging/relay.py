@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import structlog
 
 from shared.db.connection import StoreUnavailable
+from shared.db.low_water import EVERYTHING, LowWater
 from shared.db.pool import Database
 from shared.messaging.bus import Bus, Exchange, PublishOutcome
 from shared.messaging.journal import Journal
-from shared.messaging.outbox import OutboxRow, RowKey, claim_leftovers
+from shared.messaging.outbox import Leftovers, OutboxRow, RowKey, claim_leftovers
 from shared.messaging.outlet import PACE, Outlet
 
 log = structlog.get_logger()
@@ -20,6 +21,7 @@ LEFTOVER_AFTER = 5.0  # seconds; the column's default: younger rows are in the h
 SWEEP_BATCH = 200
 SWEEP_ROUNDS = 10  # batches a sweep takes at most: a backlog that nobody can publish shall not keep the database busy
 LEASE = dt.timedelta(seconds=15)  # of a leftover: longer than it may wait in an outlet and a publish may take
+SLACK = dt.timedelta(seconds=30)  # a row may be committed so long after its time to be swept
 SETTLE_PAUSE = 0.05  # seconds between two batches of one sweep, for the outlets to make room
 
 
@@ -38,6 +40,7 @@ class Relay:
         self._in_hand: set[RowKey] = set()
         self._let_go = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._low_water = LowWater(slack=SLACK)
 
     def hand_over(self, rows: Sequence[OutboxRow]) -> None:
         """Take rows that have just been committed."""
@@ -72,16 +75,16 @@ class Relay:
 
     async def sweep_once(self, *, older_than_seconds: float = LEFTOVER_AFTER) -> int:
         """Publish and mark a batch of leftovers; returns how many were found."""
-        found = await self._claim(early=dt.timedelta(seconds=LEFTOVER_AFTER - older_than_seconds))
+        found = await self._claim(EVERYTHING, early=dt.timedelta(seconds=LEFTOVER_AFTER - older_than_seconds))
         await self.drain()
-        return found
+        return len(found.rows)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             try:
                 for _ in range(SWEEP_ROUNDS):
-                    if not self._bus.is_up() or await self._claim() < SWEEP_BATCH:
+                    if not self._bus.is_up() or not await self._has_more():
                         break
                     await asyncio.sleep(SETTLE_PAUSE)
             except StoreUnavailable:
@@ -89,14 +92,21 @@ class Relay:
             except Exception as error:  # noqa: BLE001 - the rows are still there
                 log.error("sweep_failed", error=error)
 
-    async def _claim(self, *, early: dt.timedelta = dt.timedelta()) -> int:
+    async def _has_more(self) -> bool:
+        """Take a batch of leftovers; whether there may be another."""
+        found = await self._claim(self._low_water.reach())
+        is_full = len(found.rows) == SWEEP_BATCH
+        self._low_water.seen(found.waited if is_full else dt.timedelta())
+        return is_full
+
+    async def _claim(self, reach: dt.timedelta, *, early: dt.timedelta = dt.timedelta()) -> Leftovers:
         async with self._database.connection() as conn:
-            rows = await claim_leftovers(conn, lease=LEASE, limit=SWEEP_BATCH, early=early)
-        if rows:
-            log.info("outbox_leftovers", rows=len(rows))
-        for row in rows:
+            found = await claim_leftovers(conn, lease=LEASE, limit=SWEEP_BATCH, early=early, reach=reach)
+        if found.rows:
+            log.info("outbox_leftovers", rows=len(found.rows))
+        for row in found.rows:
             self._take(row)
-        return len(rows)
+        return found
 
     def _take(self, row: OutboxRow) -> None:
         """Into the outlet of its destination; where there is no room, or it is there already, nothing happens."""

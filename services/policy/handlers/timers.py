@@ -11,6 +11,7 @@ from services.policy.queries.timers import FiredTimer, claim_due_timers, delete_
 from shared.contracts.codec import COMMANDS
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.types import SYSTEM
+from shared.db.low_water import EVERYTHING, LowWater
 from shared.db.pool import Database
 from shared.ids import new_id
 from shared.messaging.outbox import insert_messages
@@ -22,21 +23,25 @@ log = structlog.get_logger()
 
 AT_MOST = 1_000  # timers a transaction
 LONGEST_SLEEP = 1.0  # seconds: somebody may arm a timer, or move a clock
+SLACK = dt.timedelta(seconds=20)  # a timer may be armed for now in a transaction that takes so long
 _SHORTEST_SLEEP = 0.02  # seconds: what is due may be in another engine's hands
 _KEPT = dt.timedelta(days=30)
 _DELETED_AT_ONCE = 5_000
 
 
-async def fire_due_timers(database: Database, relay: Relay, host_now: dt.datetime) -> int:
+async def fire_due_timers(
+    database: Database, relay: Relay, host_now: dt.datetime, low_water: LowWater | None = None
+) -> int:
     """Say what is due by the database's clock and by ``host_now``; how much. Any number of engines may do it at once:
-    a timer is in the hands of one, and fires with that one's commit or not at all.
+    a timer is in the hands of one, and fires with that one's commit or not at all. ``low_water`` is the engine's own.
     """
+    low_water = low_water or LowWater(slack=SLACK)
     async with database.transaction(work_queues=True) as conn:
-        fired = await claim_due_timers(conn, host_now=host_now, at_most=AT_MOST)
-        if not fired:
-            return 0
+        fired = await claim_due_timers(conn, host_now=host_now, at_most=AT_MOST, reach=low_water.reach())
         rows = [outbox_row(envelope) for timer in fired if (envelope := _envelope(timer))]
-        await insert_messages(conn, rows)
+        if rows:
+            await insert_messages(conn, rows)
+    low_water.seen(fired[0].fired_at - fired[0].due_at if len(fired) == AT_MOST else dt.timedelta())
     relay.hand_over(rows)
     for timer in fired:
         TIMERS_FIRED.labels(kind=timer.kind).inc()
@@ -44,10 +49,11 @@ async def fire_due_timers(database: Database, relay: Relay, host_now: dt.datetim
     return len(fired)
 
 
-async def sleep_until_next(database: Database, host_now: dt.datetime) -> float:
+async def sleep_until_next(database: Database, host_now: dt.datetime, low_water: LowWater | None = None) -> float:
     """Seconds until it is worth looking again."""
+    reach = low_water.unseen() if low_water is not None else EVERYTHING
     async with database.transaction(work_queues=True) as conn:
-        seconds = await seconds_to_next_timer(conn, host_now=host_now)
+        seconds = await seconds_to_next_timer(conn, host_now=host_now, reach=reach)
     return LONGEST_SLEEP if seconds is None else min(LONGEST_SLEEP, max(_SHORTEST_SLEEP, seconds))
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.policy.domain.timer import IfPending, Timer
 from shared.contracts.envelope import Envelope, Message
 from shared.db.connection import Connection
+from shared.db.low_water import EVERYTHING
 from shared.ids import new_id
 
 _KEEP = """
@@ -93,24 +94,32 @@ async def shift_timers(conn: Connection, tenant_id: UUID, by: dt.timedelta) -> N
     )
 
 
-async def claim_due_timers(conn: Connection, *, host_now: dt.datetime, at_most: int) -> list[FiredTimer]:
-    """End timers that are due by the database's clock and by ``host_now``; earliest first. Of every tenant."""
+async def claim_due_timers(
+    conn: Connection, *, host_now: dt.datetime, at_most: int, reach: dt.timedelta = EVERYTHING
+) -> list[FiredTimer]:
+    """End timers that are due by the database's clock and by ``host_now``; earliest first. Of every tenant.
+
+    ``reach``: those that were due longer ago are left.
+    """
     rows = await conn.fetch(
         """
         SELECT timer_id, tenant_id, account_id, kind, payload, correlation_id, causation_id, due_at, fired_at,
                tenant_now
-          FROM policy.claim_timers($1, $2)
+          FROM policy.claim_timers_since($1, $2, $3)
         """,
         host_now,
         at_most,
+        reach,
     )
     return sorted((FiredTimer(**dict(row)) for row in rows), key=lambda timer: (timer.due_at, timer.timer_id))
 
 
-async def seconds_to_next_timer(conn: Connection, *, host_now: dt.datetime) -> float | None:
-    """Until the next timer is due by both clocks; None: there is none."""
+async def seconds_to_next_timer(
+    conn: Connection, *, host_now: dt.datetime, reach: dt.timedelta = EVERYTHING
+) -> float | None:
+    """Until the next timer is due by both clocks; None: there is none. Those due longer ago than ``reach`` are left."""
     seconds: float | None = await conn.fetchval(
-        "SELECT extract(epoch FROM policy.next_timer() - least(now(), $1))::float8", host_now
+        "SELECT extract(epoch FROM policy.next_timer_since($2) - least(now(), $1))::float8", host_now, reach
     )
     return seconds
 

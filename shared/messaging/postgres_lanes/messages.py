@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared.db.low_water import LowWater
 from shared.ids import new_id
 from shared.messaging.bus import Ack, Dead, Disposition, Incoming, Outgoing, Reply, Retry
 from shared.messaging.postgres_lanes.source import Claimed, Terms
@@ -13,6 +14,9 @@ from shared.messaging.topology import DELIVERY_LIMIT, KILLER_AFTER
 
 if TYPE_CHECKING:
     from shared.db.connection import Connection, Record
+
+_SLACK = dt.timedelta(seconds=5)  # a message is stored by a transaction of its own
+_NOTHING = dt.timedelta()
 
 
 async def insert_lane_messages(conn: "Connection", rows: Sequence[tuple[str, Outgoing]]) -> None:
@@ -44,6 +48,7 @@ class Work:
     def __init__(self, lane: str, terms: Terms) -> None:
         self._lane = lane
         self._terms = terms
+        self._low_water = LowWater(slack=_SLACK)
 
     async def claim(self, at_most: int) -> list[Claimed]:
         """Messages that nobody holds, suspects excepted."""
@@ -51,15 +56,19 @@ class Work:
             rows = await conn.fetch(
                 """
                 SELECT id, lane, message_id, body, headers::text AS headers, attempt, deliveries, expires_at,
-                       first_seen_at, dead_reason
-                  FROM bus.claim_messages($1, $2, $3, $4, $5)
+                       first_seen_at, dead_reason, now() - available_at AS waited
+                  FROM bus.claim_messages_since($1, $2, $3, $4, $5, $6)
                 """,
                 self._lane,
                 at_most,
                 self._terms.owner.of_leases,
                 self._terms.lease,
                 KILLER_AFTER,
+                self._low_water.reach(),
             )
+        self._low_water.seen(
+            max((row["waited"] for row in rows), default=_NOTHING) if len(rows) == at_most else _NOTHING
+        )
         return _claimed(rows)
 
     async def renew(self, held: Sequence[Claimed]) -> None:
