@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from services.cli.benchmark import NoSuchCase
-from tests.bench import audit, growth, login, mailed_code, memory, scale_out, timers, verify
+from tests.bench import audit, fairness, growth, login, mailed_code, memory, scale_out, timers, verify
 from tests.bench.case import Case
 
 CASES: tuple[Case, ...] = (
     verify.CASE,
     login.CASE,
     mailed_code.CASE,
+    fairness.CASE,
     timers.CASE,
     audit.CASE,
     growth.CASE,

@@ -26,8 +26,14 @@ class Figures:
     @classmethod
     def of(cls, case: str, at: str, samples: Samples, used: Used) -> "Figures":
         """Of operations that were timed one by one."""
-        latencies = {f"p{each}": round(samples.percentile(each), 2) for each in PERCENTILES}
-        return cls.counted(case, at, len(samples.seconds), samples.elapsed, used, more=latencies)
+        return cls.counted(case, at, len(samples.seconds), samples.elapsed, used, more=_latencies(samples))
+
+    @classmethod
+    def timed(cls, case: str, at: str, samples: Samples) -> "Figures":
+        """Of operations beside which others went on, so that nobody knows what was used for which."""
+        count = len(samples.seconds)
+        values = {"operations": float(count), "rate": round(count / samples.elapsed, 1), **_latencies(samples)}
+        return cls(case=case, at=at, values=values)
 
     @classmethod
     def counted(
@@ -76,6 +82,10 @@ class Results:
     def value(self, case: str, at: str, name: str) -> float:
         """One of its values. Raises `LookupError`."""
         return self.of(case, at).values[name]
+
+
+def _latencies(samples: Samples) -> dict[str, float]:
+    return {f"p{each}": round(samples.percentile(each), 2) for each in PERCENTILES}
 
 
 def _each(seconds: Mapping[str, float], count: int) -> dict[str, float]:

@@ -1,8 +1,10 @@
 """A closed loop: so many requests in flight, the next as soon as one is answered; every answer is checked."""
 
 import asyncio
+import contextlib
+import itertools
 import statistics
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.clock import monotonic
@@ -55,3 +57,21 @@ async def drive(urls: Sequence[str], operations: Iterable[Operation], *, in_flig
         for connection in connections:
             connection.close()
     return samples
+
+
+@contextlib.asynccontextmanager
+async def alongside(urls: Sequence[str], operations: Iterable[Operation], *, in_flight: int) -> AsyncIterator[Samples]:
+    """Do one after the other until the block ends; then the samples are whole. Raises what an operation raises."""
+    is_over = asyncio.Event()
+    samples = Samples()
+
+    async def all_of_them() -> None:
+        made = await drive(urls, itertools.takewhile(lambda _: not is_over.is_set(), operations), in_flight=in_flight)
+        samples.seconds, samples.elapsed = made.seconds, made.elapsed
+
+    doing = asyncio.create_task(all_of_them())
+    try:
+        yield samples
+    finally:
+        is_over.set()
+        await doing

@@ -1,6 +1,5 @@
 """privacyIDEA beside ours: the same machine, the same PostgreSQL server, the same run, each in turn."""
 
-import asyncio
 import contextlib
 import functools
 import itertools
@@ -14,16 +13,14 @@ from typing import Any
 from services.cli.benchmark import PeerPlace
 from tests.bench import crowd as people
 from tests.bench.case import Case, Scene
-from tests.bench.crowd import Crowd, Member
-from tests.bench.figures import PERCENTILES, Figures, Results
-from tests.bench.load import Operation, Samples, drive
+from tests.bench.figures import Figures, Results
+from tests.bench.load import Operation, alongside, drive
 from tests.bench.mailed import by_mail, give_mailboxes, settings_of
 from tests.bench.privacyidea import PROFILES, Peer, Sizes
 from tests.bench.slow_mail_server import MailServer
 from tests.bench.targets import at_least
 from tests.bench.usage import Meter
 from tests.bench.verify import WARM_UP, verifying
-from tests.support.stack import Stack
 
 IN_FLIGHT = 32
 SENDERS = 8  # who have codes mailed while two others verify
@@ -139,63 +136,38 @@ async def _ours(scene: Scene) -> AsyncIterator[Figures]:
     verifies, trips = scene.size(OPERATIONS, least=4 * IN_FLIGHT), scene.size(ROUND_TRIPS, least=2 * IN_FLIGHT)
     by_two = max(verifies // 4, 64)
     scene.tell("enrolling people")
-    crowd = await people.gather(servers.dsn, servers.key_dir, WARM_UP + verifies + 2 * by_two + trips + MOST_SLOW)
-    supply = iter(crowd.members)
-    warming, by_app, alone, beside = (_next(supply, count) for count in (WARM_UP, verifies, by_two, by_two))
-    trippers, slow = _next(supply, trips), _next(supply, MOST_SLOW)
-    await give_mailboxes(servers.dsn, servers.key_dir, crowd, [*trippers, *slow])
+    by_app = await people.gather(servers.dsn, servers.key_dir, WARM_UP + verifies + 2 * by_two)
+    reached = await people.gather(servers.dsn, servers.key_dir, IN_FLIGHT + trips + MOST_SLOW)
+    await give_mailboxes(servers.dsn, servers.key_dir, reached, reached.members)
+    supply, trippers = iter(by_app.members), iter(reached.members)
+
+    async def verifying_of(count: int) -> list[Operation]:
+        members = list(itertools.islice(supply, count))
+        challenges = await people.open_challenges(servers.dsn, by_app, members)
+        return [verifying(by_app.api_key, *each) for each in zip(members, challenges, strict=True)]
+
     async with MailServer().open() as mail, servers.stack(extra=settings_of(mail)) as stack:
-        meter = Meter(servers, stack.pids())
-        await drive(stack.urls, await _verifies(scene, crowd, warming), in_flight=IN_FLIGHT)
-        for at, in_flight, operations in (
-            (VERIFY, IN_FLIGHT, await _verifies(scene, crowd, by_app)),
-            (ROUND_TRIP, IN_FLIGHT, [by_mail(crowd, each, mail) for each in trippers]),
-            (ALONE, 2, await _verifies(scene, crowd, alone)),
-        ):
+
+        def tripping_of(count: int) -> Iterator[Operation]:
+            return (by_mail(reached, each, mail) for each in itertools.islice(trippers, count))
+
+        async def measured(at: str, operations: Iterable[Operation], *, in_flight: int) -> Figures:
             scene.tell(at)
             before = await meter.read()
             samples = await drive(stack.urls, operations, in_flight=in_flight)
-            yield Figures.of(OURS, at, samples, (await meter.read()).since(before))
+            return Figures.of(OURS, at, samples, (await meter.read()).since(before))
+
+        meter = Meter(servers, stack.pids())
+        await drive(stack.urls, await verifying_of(WARM_UP), in_flight=IN_FLIGHT)
+        await drive(stack.urls, tripping_of(IN_FLIGHT), in_flight=IN_FLIGHT)
+        yield await measured(VERIFY, await verifying_of(verifies), in_flight=IN_FLIGHT)
+        yield await measured(ROUND_TRIP, tripping_of(trips), in_flight=IN_FLIGHT)
+        yield await measured(ALONE, await verifying_of(by_two), in_flight=2)
         scene.tell(BESIDE)
-        operations = await _verifies(scene, crowd, beside)
+        operations = await verifying_of(by_two)
         mail.seconds_a_mail = SLOW
-        async with _senders(stack, crowd, slow, mail):
-            samples = await drive(stack.urls, operations, in_flight=2)
-        yield Figures(case=OURS, at=BESIDE, values=_timings(samples))
-
-
-def _timings(samples: Samples) -> dict[str, float]:
-    """Of operations beside which others went on, so that nobody knows what was used for whom."""
-    shares = {f"p{each}": round(samples.percentile(each), 2) for each in PERCENTILES}
-    return {"operations": float(len(samples.seconds)), "rate": round(samples.rate, 1)} | shares
-
-
-def _next(supply: Iterator[Member], count: int) -> list[Member]:
-    return list(itertools.islice(supply, count))
-
-
-async def _verifies(scene: Scene, crowd: Crowd, members: list[Member]) -> list[Operation]:
-    challenges = await people.open_challenges(scene.servers.dsn, crowd, members)
-    return [verifying(crowd.api_key, *each) for each in zip(members, challenges, strict=True)]
-
-
-@contextlib.asynccontextmanager
-async def _senders(stack: Stack, crowd: Crowd, members: list[Member], mail: MailServer) -> AsyncIterator[None]:
-    """Some who have one code after the other mailed, by a slow server, until the block ends."""
-    is_over = asyncio.Event()
-
-    def operations() -> Iterator[Operation]:
-        for member in members:
-            if is_over.is_set():
-                return
-            yield by_mail(crowd, member, mail)
-
-    sending = asyncio.create_task(drive(stack.urls, operations(), in_flight=SENDERS))
-    try:
-        yield
-    finally:
-        is_over.set()
-        await sending
+        async with alongside(stack.urls, tripping_of(MOST_SLOW), in_flight=SENDERS):
+            yield Figures.timed(OURS, BESIDE, await drive(stack.urls, operations, in_flight=2))
 
 
 def _rate_of(at: str) -> Callable[[Results], float]:
