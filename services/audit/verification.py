@@ -4,8 +4,10 @@ Called by ``deskfactor audit verify`` as the operator, who may read but not chan
 end proves nothing about a tail that was cut off: only a head kept outside does.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from services.audit.adapters.signing import is_genuine
@@ -15,6 +17,7 @@ from services.audit.domain.inspection import (
     Finding,
     ForgedHead,
     Position,
+    StoredEntry,
     inspect_end,
     inspect_page,
 )
@@ -62,6 +65,13 @@ class _Tally:
         self.findings += findings[: MOST_FINDINGS - len(self.findings)]
 
 
+class _Page(NamedTuple):
+    """Entries, and the digests of those of their payloads that are still there, by number."""
+
+    entries: Sequence[StoredEntry]
+    payloads: Mapping[int, bytes]
+
+
 async def chained_tenants(database: Database) -> list[UUID]:
     """Every tenant that has a chain."""
     async with database.transaction(work_queues=True) as conn:
@@ -99,17 +109,28 @@ async def verify_chain(
 
 
 async def _read_all(database: Database, tenant_id: UUID, checkpoints: Sequence[Checkpoint], tally: _Tally) -> Position:
+    """A page is inspected while the next one is read: the database's work and ours take turns else."""
     position = Position(tenant_id=tenant_id)
-    while True:
-        async with database.transaction([tenant_id]) as conn:  # short ones: hours of reading hold no snapshot
-            page = await read_entries(conn, position, limit=PAGE)
-            if not page:
-                return position
-            payloads = await digest_payloads(conn, tenant_id, page[0].seq, page[-1].seq)
-        position, findings = inspect_page(position, page, payloads, checkpoints)
+    page = await _read_page(database, position)
+    while page.entries:
+        last = page.entries[-1]
+        (position, findings), following = await asyncio.gather(
+            asyncio.to_thread(inspect_page, position, page.entries, page.payloads, checkpoints),
+            _read_page(database, Position(tenant_id=tenant_id, seq=last.seq, entry_id=last.entry_id)),
+        )
         tally.add(findings)
-        tally.entries += len(page)
-        tally.payloads += len(payloads)
+        tally.entries += len(page.entries)
+        tally.payloads += len(page.payloads)
+        page = following
+    return position
+
+
+async def _read_page(database: Database, after: Position) -> _Page:
+    async with database.transaction([after.tenant_id]) as conn:  # short ones: hours of reading hold no snapshot
+        entries = await read_entries(conn, after, limit=PAGE)
+        if not entries:
+            return _Page([], {})
+        return _Page(entries, await digest_payloads(conn, after.tenant_id, entries[0].seq, entries[-1].seq))
 
 
 def _checkpoint(head: SignedHead, source: str) -> Checkpoint:
