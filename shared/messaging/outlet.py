@@ -20,7 +20,7 @@ ROOM = 2_000  # rows waiting in memory; more stay in the table for the sweep
 BATCH = 50  # rows
 AT_ONCE = 4  # batches; 200 messages to a queue without a leader leave its connection usable for others, 500 do not
 SLOW_AFTER = 0.05  # seconds a batch is alone on its way, so that what comes meanwhile travels together
-PACE = 0.05  # seconds from one batch of facts to the next: each costs every lane that takes it a transaction
+PACE = 0.1  # seconds from one batch of facts to the next: each costs every lane that takes it a transaction
 HOLD = 4.0  # seconds a row may wait here; then the sweep of any process may take it
 
 Settle = Callable[[Sequence[OutboxRow], Sequence[PublishOutcome | None]], None]
