@@ -167,6 +167,28 @@ async def test_a_batch_has_a_limit_and_the_earliest_go_first(service: Service) -
     assert [now - row["due_at"] for row in left] == [n * SECOND for n in range(1, 6)]
 
 
+async def test_what_is_due_at_once_is_said_tenant_by_tenant(
+    service: Service, open_service: OpenService, dsn: str
+) -> None:
+    """Who judges lists of deadlines asks once for each tenant in a list; within one the earliest still go first."""
+    both = [service, open_service(await new_tenant(dsn))]
+    now = await service.now()
+    for n in range(6):
+        await arm(both[n % 2], finish(now - (10 - n) * SECOND))
+    assert await fire(service) == 6
+    rows = await service.admin.fetch(
+        "SELECT tenant_id, body FROM bus.outbox WHERE tenant_id = ANY ($1::uuid[]) ORDER BY message_id",
+        [each.tenant_id for each in both],
+    )
+    assert [row["tenant_id"] for row in rows] == sorted(row["tenant_id"] for row in rows)
+    for each in both:
+        due = await service.admin.fetch(
+            "SELECT subject FROM policy.timers WHERE tenant_id = $1 ORDER BY due_at", each.tenant_id
+        )
+        said = [str(message.data.recovery_id) for message in await fired(each)]
+        assert said == [row["subject"] for row in due]
+
+
 async def test_an_unknown_timer_holds_nobody_up(service: Service) -> None:
     """A kind that nobody understands any more is logged; the others fire."""
     now = await service.now()
