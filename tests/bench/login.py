@@ -1,7 +1,7 @@
 """A login and its code, events, audit and all: `POST /v1/logins`, then `…/verify`, beside the floor's same two."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from shared.clock import host_now
@@ -49,18 +49,18 @@ async def start(connection: Connection, api_key: Secret[str], account_id: str) -
     return challenge
 
 
-async def measure(scene: Scene) -> AsyncIterator[Figures]:
+async def measure(scene: Scene, loads: Sequence[int] = IN_FLIGHT) -> AsyncIterator[Figures]:
     """Ours and the floor's, in turns."""
     servers, count, warm_up = scene.servers, scene.size(FULL, least=16), scene.size(WARM_UP, least=16)
     scene.tell("enrolling people")
-    crowd = await people.gather(servers.dsn, servers.key_dir, count * len(IN_FLIGHT) + warm_up)
+    crowd = await people.gather(servers.dsn, servers.key_dir, count * len(loads) + warm_up)
     await floor_tables.settle(servers.dsn, servers.key_dir, crowd)
     async with servers.stack() as stack, open_floor(servers) as beside:
         ours = ("login", stack.urls, Meter(servers, stack.pids()), iter(crowd.members))
         theirs = ("login_floor", [beside.url], Meter(servers, {"floor": beside.pid}), iter(crowd.members))
         for _, urls, _, supply in (theirs, ours):
             await drive(urls, [logging_in(crowd.api_key, next(supply)) for _ in range(warm_up)], in_flight=8)
-        for in_flight in IN_FLIGHT:
+        for in_flight in loads:
             for name, urls, meter, supply in (theirs, ours):
                 scene.tell(f"{name}, {in_flight} in flight")
                 operations = [logging_in(crowd.api_key, next(supply)) for _ in range(count)]
