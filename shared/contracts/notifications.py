@@ -18,9 +18,9 @@ from shared.contracts.types import AccountId, FactorType, Purpose, Value
 DEFAULT_COLOUR = "#1f4e79"
 
 # One line and no control characters: a name goes into a subject, where a line break would start another header.
-Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{1,80}$")]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$", max_length=80)]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]  # goes into a style attribute
-Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"']{1,2000}$")]
+Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"']+$", max_length=2008)]
 Domain = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 Count = Annotated[int, Field(ge=0, le=100_000)]
 

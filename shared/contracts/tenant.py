@@ -12,7 +12,7 @@ from shared.contracts.types import Value
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]  # ISO 3166-1
 SmsSender = Annotated[str, StringConstraints(pattern=r"^(\+[1-9][0-9]{6,14}|[A-Za-z0-9 ]{1,11})$")]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"'\x00-\x20\x7f]{1,2000}$")]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"'\x00-\x20\x7f]+$", max_length=2008)]
 _NOT_AN_APP = frozenset({"javascript", "vbscript", "data", "blob", "file", "about", "ftp", "ws", "wss"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,7 +26,7 @@ def _returns_to_somebody(url: str) -> str:
 
 ReturnUrl = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9+.-]{1,30}://[^\s<>\"'\x00-\x20\x7f]{1,2000}$"),
+    StringConstraints(pattern=r"^[a-z][a-z0-9+.-]{1,30}://[^\s<>\"'\x00-\x20\x7f]+$", max_length=2034),
     AfterValidator(_returns_to_somebody),
 ]
 """Where a person may be sent back to: a script's address would run as the helpdesk's, and http is anybody's to read."""

@@ -14,7 +14,7 @@ _CHALLENGE = "01990000-0000-7000-8000-0000000000c1"
 ReturnAddress = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 """Compared with the tenant's `return_urls` as it is, character for character."""
 
-EchoedState = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{1,512}$")]
+EchoedState = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$", max_length=512)]
 
 
 class PromptSessionBody(Body):

@@ -21,7 +21,7 @@ def _known(filter_: str) -> str:
 
 EventFilter = Annotated[str, StringConstraints(pattern=r"^[a-z_.*]{1,60}$"), AfterValidator(_known)]
 EventFilters = Annotated[tuple[EventFilter, ...], Field(min_length=1, max_length=100)]
-Description = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]{0,200}$")]
+Description = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$", max_length=200)]
 
 
 class WebhookEndpointBody(ByProvenAdmin):
