@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.cli.operator import announce, operator_transaction
+from services.cli.own_queues import forget_queue, note_queue
 from services.cli.rabbitmq_management import (
     Grant,
     Management,
@@ -54,6 +55,8 @@ async def grant_access(settings: BrokerSettings, tenant_id: UUID, *, is_rotated:
     if password is not None:
         news = BrokerAccessGranted(username=grant.username, is_rotated=is_rotated)
         await _announce(settings, tenant_id, news)
+    async with operator_transaction(settings.database_url.get_secret_value(), tenant_id) as conn:
+        await note_queue(conn, tenant_id)  # before there is one: told to no queue, an event is lost on nobody
     if wrong := await declare.make_out_queue(_urls(settings), tenant_id):
         raise QueueNotMade(f"{wrong[0].name} could not be made right: {wrong[0].fault.value}")
     if management is None:
@@ -75,6 +78,8 @@ async def revoke_access(settings: BrokerSettings, tenant_id: UUID) -> Access:
     if management is not None:
         await management.remove(grant)
     await declare.delete_out_queue(_urls(settings), tenant_id)
+    async with operator_transaction(settings.database_url.get_secret_value(), tenant_id) as conn:
+        await forget_queue(conn, tenant_id)
     await _announce(settings, tenant_id, BrokerAccessRevoked(username=grant.username))
     return _access(grant, None, commands_to_revoke(grant) if management is None else ())
 

@@ -41,7 +41,8 @@ class Outgoing:
     body: bytes = field(repr=False)
     expires_at: dt.datetime | None = None  # host time; after it nobody shall act on the message
     headers: Mapping[str, str] = field(default_factory=dict)
-    tenant_id: UUID | None = None  # whose it is; a fact also goes to the tenant's own queue, where there is one
+    tenant_id: UUID | None = None  # whose it is
+    has_own_queue: bool = False  # of a fact: it goes to its tenant's own queue as well
     subject: str | None = None  # of a request: of one subject only one is under way, so that order is kept
     goes_alone: bool = False  # a request that takes long: nobody shall wait for it
 

@@ -1,5 +1,6 @@
 """Messages that leave with a commit, and what a crash left over."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class OutboxRow:
     exchange: Exchange
     routing_key: str
     body: bytes = field(repr=False)
+    has_own_queue: bool = False  # a fact of a tenant who reads its own on the broker
 
     @property
     def key(self) -> RowKey:
@@ -39,22 +41,33 @@ class OutboxRow:
             routing_key=self.routing_key,
             body=self.body,
             tenant_id=self.tenant_id,
+            has_own_queue=self.has_own_queue,
         )
 
 
-async def insert_messages(conn: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Store messages in the transaction of the rows that they speak about."""
-    await conn.execute(
+async def insert_messages(conn: Connection, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """Store messages in the transaction of the rows that they speak about; as they are to be handed over."""
+    found = await conn.fetch(
         """
-        INSERT INTO bus.outbox (message_id, tenant_id, exchange, routing_key, body)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
+        WITH stored AS (
+          INSERT INTO bus.outbox (message_id, tenant_id, exchange, routing_key, body, has_own_queue)
+          SELECT said.*, said.exchange = $6
+                         AND EXISTS (SELECT FROM bus.tenants_on_the_broker AS t WHERE t.tenant_id = said.tenant_id)
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
+              AS said (message_id, tenant_id, exchange, routing_key, body)
+          RETURNING message_id, has_own_queue
+        )
+        SELECT message_id FROM stored WHERE has_own_queue
         """,
         [row.message_id for row in rows],
         [row.tenant_id for row in rows],
         [row.exchange.value for row in rows],
         [row.routing_key for row in rows],
         [row.body for row in rows],
+        Exchange.EVENTS.value,
     )
+    own = {each["message_id"] for each in found}
+    return [dataclasses.replace(row, has_own_queue=True) if row.message_id in own else row for row in rows]
 
 
 async def insert_again(conn: Connection, row: OutboxRow) -> None:
@@ -139,7 +152,8 @@ async def claim_leftovers(
           FROM due
          WHERE o.message_id = due.message_id AND o.routing_key = due.routing_key
            AND o.message_id = ANY (ARRAY(SELECT message_id FROM due))
-        RETURNING o.message_id, o.tenant_id, o.exchange, o.routing_key, o.body, now() - due.sweep_at AS waited
+        RETURNING o.message_id, o.tenant_id, o.exchange, o.routing_key, o.body, o.has_own_queue,
+                  now() - due.sweep_at AS waited
         """,
         limit,
         lease,
@@ -156,4 +170,5 @@ def _outbox_row(row: Record) -> OutboxRow:
         exchange=Exchange(row["exchange"]),
         routing_key=row["routing_key"],
         body=row["body"],
+        has_own_queue=row["has_own_queue"],
     )

@@ -19,6 +19,7 @@ DELIVERY_LIMIT = 20  # RabbitMQ 4's default, said aloud for 3.10, which has none
 KILLER_AFTER = 3  # deliveries after which a message may be the one that kills its worker
 REQUEST_BUDGET = dt.timedelta(seconds=2.5)  # from the request at the gateway to its answer
 REQUEST_LANE_LENGTH = 5_000  # messages waiting on a request lane; more are refused, which the caller hears at once
+EVERY_FACT = "#"  # a pattern (AMQP topic syntax)
 INGRESS_LANE_LENGTH = 50_000  # messages of tenants; more are refused, which their publishers hear
 INGRESS_MOST_BYTES = 64 * 1024  # of one of them: as much as the HTTP API takes
 
@@ -43,6 +44,7 @@ OTP_LOGINS = Lane(name="otp_worker.logins", is_request=True, workers=4, batch=64
 OTP_FACTORS = Lane(name="otp_worker.factors", is_request=True)  # an enrolment hashes ten codes: no login waits for it
 OTP_COMMANDS = Lane(
     name="otp_worker.commands",
+    batch=64,
     binds=("account.erased", "account.password_changed", "notice.disputed", "recovery.attack", "sandbox.clock_moved"),
 )
 POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
@@ -66,9 +68,9 @@ NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)
 NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
 NOTIFIER_EVENTS = Lane(name="notifier.events", binds=("account.erased",), workers=1)
-NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=("#",), workers=2, batch=200)
+NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=(EVERY_FACT,), workers=2, batch=200)
 AUDIT_REQUESTS = Lane(name="audit.requests", is_request=True, workers=2)
-AUDIT_EVENTS = Lane(name="audit.events", binds=("#",), workers=2, batch=200)
+AUDIT_EVENTS = Lane(name="audit.events", binds=(EVERY_FACT,), workers=2, batch=200)
 GATEWAY_INGRESS = Lane(name="gateway.ingress", is_ingress=True)  # one at a time: a stranger chooses their size
 
 LANES: tuple[Lane, ...] = (

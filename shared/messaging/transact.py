@@ -70,7 +70,7 @@ class Transactor(Generic[D]):
                 await insert_answers(conn, answers)
             rows = [outbox_row(envelope) for envelope in uow.published]
             if rows:
-                await insert_messages(conn, rows)
+                rows = await insert_messages(conn, rows)
         self._relay.hand_over(rows)
         for wake in uow.on_commit:
             wake()

@@ -1,14 +1,14 @@
-"""Many requests at once: judged together, answered each for itself."""
+"""Many messages at once: what becomes of one of them is no other's concern."""
 
 import asyncio
 
 import pytest
 
-from shared.messaging.bus import Dead, Disposition, Incoming, NoReply, Reply, Retry
+from shared.messaging.bus import Ack, Dead, Disposition, Incoming, NoReply, PublishOutcome, Reply, Retry
 from shared.messaging.topology import Lane
 from tests.support.asking import Gate, ask
 from tests.support.receiver import PATIENCE, Receiver
-from tests.support.transports import Transport, new_lane
+from tests.support.transports import Transport, command, event, new_lane
 
 MANY = [b"%02d" % number for number in range(30)]
 
@@ -106,3 +106,53 @@ async def test_leaving_while_many_wait_says_so_to_all(transport: Transport) -> N
         ended = await asyncio.gather(hanging, *others, return_exceptions=True)
         assert all(isinstance(each, Exception) for each in ended)
         gate.open.set()
+
+
+async def test_published_together_one_that_fails_for_now_comes_back_by_itself(transport: Transport) -> None:
+    """A mail that cannot be queued now must not have sixty others queued twice."""
+    lane = new_lane(batch=64)
+    receiver = Receiver(lambda got: Retry("flaky") if got.body == b"flaky" and not got.attempt else Ack())
+    async with transport.bus(lane) as bus:
+        await bus.consume(lane, receiver.receive)
+        batch = [command(lane, body) for body in [*MANY, b"flaky", *MANY]]
+        assert await bus.publish(batch) == [PublishOutcome.CONFIRMED] * len(batch)
+        *_, last = await receiver.wait_for(len(batch) + 1)
+    assert (last.body, last.attempt, last.message_id) == (b"flaky", 1, batch[len(MANY)].message_id)
+    assert sorted(receiver.bodies) == sorted([each.body for each in batch] + [b"flaky"])
+    assert {got.message_id for got in receiver.messages} == {each.message_id for each in batch}
+
+
+async def test_published_together_a_hopeless_one_is_set_aside_by_itself(transport: Transport) -> None:
+    """A person finds the one letter that cannot be read, not sixty that can."""
+    lane, dead = new_lane(batch=64), Receiver()
+    receiver = Receiver(lambda got: Dead("unreadable") if got.body == b"hopeless" else Ack())
+    async with transport.bus(lane) as bus:
+        await bus.consume(lane, receiver.receive)
+        await bus.consume_dead([lane], dead.receive)
+        batch = [command(lane, body) for body in [*MANY, b"hopeless", *MANY]]
+        await bus.publish(batch)
+        [letter] = await dead.wait_for(1)
+        await receiver.wait_for(len(batch))
+    assert (letter.body, letter.dead_reason, letter.message_id) == (
+        b"hopeless",
+        "unreadable",
+        batch[len(MANY)].message_id,
+    )
+    assert len(receiver.bodies) == len(batch)
+
+
+async def test_facts_told_together_reach_everybody_they_concern_once(transport: Transport) -> None:
+    """The audit log takes all, policy takes some: neither may miss one, or hear it twice."""
+    topic = new_lane().name
+    log, some = new_lane(binds=("#",), batch=64), new_lane(binds=(f"{topic}.even",), batch=64)
+    at_log, at_some = Receiver(), Receiver()
+    async with transport.bus(log, some) as bus:
+        await bus.consume(log, at_log.receive)
+        await bus.consume(some, at_some.receive)
+        batch = [event(f"{topic}.{'odd' if number % 2 else 'even'}", b"%d" % number) for number in range(60)]
+        assert await bus.publish(batch) == [PublishOutcome.CONFIRMED] * len(batch)
+        assert await bus.publish([command(log, b"end"), command(some, b"end")]) == [PublishOutcome.CONFIRMED] * 2
+        await at_log.wait_for(len(batch) + 1)
+        await at_some.wait_for(len(batch) // 2 + 1)
+    assert sorted(at_log.bodies) == sorted([*(each.body for each in batch), b"end"])
+    assert sorted(at_some.bodies) == sorted([*(each.body for each in batch[::2]), b"end"])

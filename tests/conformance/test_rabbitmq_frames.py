@@ -1,4 +1,4 @@
-"""Requests that travel as one message, where that shows: on RabbitMQ."""
+"""Messages that travel as one, where that shows: on RabbitMQ."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,13 +7,14 @@ import aio_pika
 import pytest
 
 from shared.ids import new_id
-from shared.messaging.bus import Disposition, Exchange, Incoming, Reply
+from shared.messaging.bus import Disposition, Exchange, Incoming, PublishOutcome, Reply, Retry
 from shared.messaging.rabbitmq import RabbitBus, names
+from shared.messaging.rabbitmq.frames import Framed, listing, pack
 from shared.messaging.topology import Lane
 from tests.support.asking import Gate, ask
 from tests.support.rabbitmq import Rabbit
 from tests.support.receiver import PATIENCE, Receiver
-from tests.support.transports import RabbitTransport, command, new_lane
+from tests.support.transports import RabbitTransport, command, event, new_lane
 
 MANY = [b"%02d" % number for number in range(30)]
 
@@ -143,6 +144,80 @@ async def test_broken_frame_comes_as_one_message(transport: RabbitTransport, rab
         await bus.consume(lane, receiver.receive)
         await receiver.wait_for(2)
     assert {got.message_id: got.body for got in receiver.messages}[frame_id] == body
+
+
+async def test_facts_come_in_the_order_of_their_telling(transport: RabbitTransport) -> None:
+    """What was said in one transaction reads in the log as it was said."""
+    log, receiver, topic = new_lane(binds=("#",), batch=200), Receiver(), new_lane().name
+    async with transport.bus(log) as bus:
+        await bus.consume(log, receiver.receive)
+        batch = [event(f"{topic}.{number % 7}", b"%03d" % number) for number in range(150)]
+        await bus.publish(batch)
+        await receiver.wait_for(len(batch))
+    assert receiver.bodies == [each.body for each in batch]
+    assert len(receiver.sizes) < len(batch)
+
+
+async def test_frame_that_comes_again_is_done_one_by_one(transport: RabbitTransport, rabbit: Rabbit) -> None:
+    """One of them may be what ended its worker: those before it are done, whatever becomes of it."""
+    lane, receiver = new_lane(batch=64), Receiver()
+    async with transport.bus(lane) as bus:
+        sent = [command(lane, body) for body in MANY]
+        assert await bus.publish(sent) == [PublishOutcome.CONFIRMED] * len(sent)
+        await _take_and_end(rabbit, lane, len(sent))
+        await bus.consume(lane, receiver.receive)
+        await receiver.wait_for(len(sent))
+    assert receiver.sizes == [1] * len(sent)
+    assert [got.message_id for got in receiver.messages] == [each.message_id for each in sent]
+
+
+async def test_frame_that_keeps_ending_its_worker_is_set_aside_message_by_message(
+    transport: RabbitTransport, rabbit: Rabbit
+) -> None:
+    """After three deaths each of them waits in a queue where one ends nobody else's work; none is lost."""
+    lane, receiver, neighbours = new_lane(batch=64), Receiver(), [b"a", b"b", b"c"]
+    async with transport.bus(lane) as bus:
+        sent = [command(lane, body) for body in MANY]
+        await bus.publish(sent)
+        for _ in range(3):
+            await _take_and_end(rabbit, lane, 1)
+        await bus.publish([command(lane, body) for body in neighbours])
+        await bus.consume(lane, receiver.receive)
+        await receiver.wait_for(len(sent) + len(neighbours))
+    assert sorted(receiver.bodies) == sorted([*MANY, *neighbours])
+    assert {got.message_id for got in receiver.messages} >= {each.message_id for each in sent}
+
+
+async def test_frame_that_the_broker_gave_up_is_parked_message_by_message(
+    transport: RabbitTransport, rabbit: Rabbit
+) -> None:
+    """A person sees letters with ids that are known elsewhere, and replays the one that matters."""
+    lane, dead, bodies = new_lane(batch=64), Receiver(), [b"{}", b'{"a": 1}']
+    framed = [Framed(new_id(), body) for body in bodies]
+    async with transport.bus(lane) as bus:
+        async with await aio_pika.connect(rabbit.url()) as connection:
+            exchange = await (await connection.channel()).get_exchange(names.DEAD_EXCHANGE, ensure=False)
+            frame = aio_pika.Message(pack(bodies), headers={names.FRAME: listing(framed)})
+            await exchange.publish(frame, lane.name)
+        await bus.consume_dead([lane], dead.receive)
+        letters = await dead.wait_for(2)
+    assert [(letter.message_id, letter.body) for letter in letters] == [(each.message_id, each.body) for each in framed]
+
+
+async def _take_and_end(rabbit: Rabbit, lane: Lane, count: int) -> None:
+    """A worker that took so many messages, and was never heard of again."""
+    taken, for_ever = Receiver(), asyncio.Event()
+
+    async def hang(batch: Sequence[Incoming]) -> list[Disposition]:
+        await taken.receive(batch)
+        await for_ever.wait()
+        return [Retry("ended") for _ in batch]
+
+    async with RabbitBus(rabbit.urls, name="ends", lanes=[lane]) as ending:
+        await ending.consume(lane, hang)
+        await taken.wait_for(count)
+        await ending._consuming.close()  # as if its process had been killed
+        for_ever.set()  # what it says now is heard by nobody
 
 
 def _batches(receiver: Receiver) -> list[list[bytes]]:

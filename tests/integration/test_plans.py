@@ -26,6 +26,7 @@ SMALL = MappingProxyType(
         "tenants": "as many as there are tenants",
         "clocks": "as many as there are tenants",
         "policies": "as many as there are tenants",
+        "tenants_on_the_broker": "as many as there are tenants",
         "tenant_keys": "as many as there are tenants",
         "heads": "as many as there are tenants",
         "webhook_endpoints": "a few a tenant",

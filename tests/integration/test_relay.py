@@ -2,21 +2,25 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from services.cli.own_queues import forget_queue, note_queue
 from shared.crypto.keyring import load_ring
+from shared.db.connection import Connection
 from shared.db.pool import Database
 from shared.ids import new_id
 from shared.messaging.bus import Exchange, Outgoing, PublishOutcome
-from shared.messaging.outbox import OutboxRow, insert_messages
+from shared.messaging.outbox import OutboxRow, claim_leftovers, insert_messages
 from shared.messaging.outlet import BATCH, Outlet
 from shared.messaging.postgres_lanes import PostgresLanes
 from shared.messaging.rabbitmq import RabbitBus
@@ -122,6 +126,36 @@ async def all_published(sql: "asyncpg.Connection[asyncpg.Record]", *, within: fl
 async def database(database_for: DatabaseFor) -> Database:
     """As a service."""
     return await database_for("policy")
+
+
+async def test_only_facts_of_a_tenant_with_a_queue_of_its_own_go_there(
+    database: Database, dsn: str, sql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """Those leave one by one; and it is kept in the row: a sweep tells a tenant as much as a dead process would."""
+    acme, other = await new_tenant(dsn), await new_tenant(dsn)
+    rows = [
+        OutboxRow(message_id=new_id(), tenant_id=tenant_id, exchange=exchange, routing_key=key, body=b"{}")
+        for tenant_id in (acme, other)
+        for exchange, key in ((Exchange.EVENTS, "login.decided"), (Exchange.COMMANDS, POLICY_COMMANDS.name))
+    ]
+    for _ in range(2):
+        await note_queue(cast("Connection", sql), acme)
+    async with database.transaction([acme, other]) as conn:
+        stored = await insert_messages(conn, rows)
+    assert [row.outgoing().has_own_queue for row in stored] == [True, False, False, False]
+    of_a_duty = dataclasses.replace(rows[0], message_id=new_id())
+    async with database.transaction(work_queues=True) as conn:  # which names no tenant
+        [told] = await insert_messages(conn, [of_a_duty])
+    assert told.has_own_queue
+    async with database.connection() as conn:
+        swept = await claim_leftovers(conn, lease=dt.timedelta(seconds=1), limit=10, early=dt.timedelta(hours=1))
+    own = {row.message_id for row in swept.rows if row.has_own_queue}
+    assert own == {rows[0].message_id, of_a_duty.message_id}
+
+    await forget_queue(cast("Connection", sql), acme)
+    again = [dataclasses.replace(row, message_id=new_id()) for row in rows]
+    async with database.transaction([acme, other]) as conn:
+        assert await insert_messages(conn, again) == again
 
 
 async def test_what_is_handed_over_is_published_at_once(

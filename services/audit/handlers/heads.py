@@ -22,6 +22,6 @@ async def sign_due_heads(deps: Deps) -> bool:
         ]
         await insert_signing_keys(conn, deps.signer.public_keys)
         await record_signatures(conn, signed)
-        await insert_messages(conn, rows)
+        rows = await insert_messages(conn, rows)
     deps.relay.hand_over(rows)
     return len(due) == BATCH

@@ -25,7 +25,7 @@ async def announce(call: Call[Any, Any]) -> AsyncIterator[UnitOfWork]:
         yield uow
         rows = [outbox_row(envelope) for envelope in uow.published]
         if rows:
-            await insert_messages(conn, rows)
+            rows = await insert_messages(conn, rows)
     call.deps.relay.hand_over(rows)
 
 

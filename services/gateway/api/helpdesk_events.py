@@ -107,7 +107,7 @@ async def store_accepted(conn: Connection, tenant_id: UUID, accepted: Iterable[A
     new = await claim_events(conn, tenant_id, {digest: each.message_id for digest, each in first.items()})
     rows = [each.row for digest, each in first.items() if digest in new]
     if rows:
-        await insert_messages(conn, rows)
+        rows = await insert_messages(conn, rows)
     return rows
 
 

@@ -53,7 +53,7 @@ async def write_down(judged: Sequence[Judged], deps: Deps) -> None:
             await keep_messages(conn, shown)
         rows = [outbox_row(envelope) for envelope in uow.published]
         if rows:
-            await insert_messages(conn, rows)
+            rows = await insert_messages(conn, rows)
     deps.relay.hand_over(rows)
     for each in judged:
         channel, outcome = each.delivery.channel.value, type(each.step).__name__.lower()
@@ -68,7 +68,7 @@ async def release_expired(deps: Deps) -> bool:
         await _record(uow, [(delivery, _after_a_lost_lease(delivery), now) for delivery, now in found])
         rows = [outbox_row(envelope) for envelope in uow.published]
         if rows:
-            await insert_messages(conn, rows)
+            rows = await insert_messages(conn, rows)
     deps.relay.hand_over(rows)
     return len(found) == SWEEP_BATCH
 

@@ -23,7 +23,7 @@ async def write_down(webhook: Webhook, step: AfterPost, deps: Deps) -> None:
         await _record(uow, webhook, step)
         rows = [outbox_row(envelope) for envelope in uow.published]
         if rows:
-            await insert_messages(conn, rows)
+            rows = await insert_messages(conn, rows)
     deps.relay.hand_over(rows)
     DELIVERIES.labels(channel="webhook", outcome=type(step).__name__.lower()).inc()
 

@@ -23,7 +23,7 @@ async def expire(deps: Deps) -> bool:
         said, has_more = await _expire_batch(conn)
         rows = [outbox_row(envelope) for envelope in said]
         if rows:
-            await insert_messages(conn, rows)
+            rows = await insert_messages(conn, rows)
     deps.relay.hand_over(rows)
     return has_more
 

@@ -41,7 +41,7 @@ async def fire_due_timers(
         ordered = sorted(fired, key=lambda timer: timer.tenant_id)  # a list of few tenants costs few statements
         rows = [outbox_row(envelope) for timer in ordered if (envelope := _envelope(timer))]
         if rows:
-            await insert_messages(conn, rows)
+            rows = await insert_messages(conn, rows)
     low_water.seen(fired[0].fired_at - fired[0].due_at if len(fired) == AT_MOST else dt.timedelta())
     relay.hand_over(rows)
     for timer in fired:

@@ -11,10 +11,10 @@ import structlog
 from shared.messaging.bus import Exchange, Outgoing, PublishOutcome, Receive
 from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.declare import ensure
-from shared.messaging.rabbitmq.envelope import outgoing_parcel
 from shared.messaging.rabbitmq.feed import Feed
 from shared.messaging.rabbitmq.handling import DeadHandling, WorkHandling
 from shared.messaging.rabbitmq.link import HEARTBEAT, Link
+from shared.messaging.rabbitmq.packing import Packing, worst
 from shared.messaging.rabbitmq.parts import all_parts, exchange_parts
 from shared.messaging.rabbitmq.requester import Requester
 from shared.messaging.rabbitmq.requests import RequestHandling
@@ -52,6 +52,7 @@ class RabbitBus:
         """``urls``: the hosts of one broker; ``name``: this process, as the broker shows it."""
         self._lanes = tuple(lanes)
         self._parts = tuple(all_parts(lanes, retry_delays))
+        self._packing = Packing(lanes)
         self._retry_delays = tuple(retry_delays)
         self._commands = Sender(urls, name=f"{name} commands", needs=self._parts, heartbeat=HEARTBEAT)
         self._events = Sender(urls, name=f"{name} events", needs=self._parts, heartbeat=HEARTBEAT)
@@ -80,7 +81,13 @@ class RabbitBus:
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         """See `Bus.publish`. With its link down or blocked a message is `REFUSED` at once."""
-        return await asyncio.gather(*(self._sender_of(each).send(outgoing_parcel(each)) for each in batch))
+        consignments = self._packing.consign(batch)
+        outcomes = await asyncio.gather(*(self._sender_of(each.exchange).send(each.parcel) for each in consignments))
+        of_each: list[list[PublishOutcome]] = [[] for _ in batch]
+        for consignment, outcome in zip(consignments, outcomes, strict=True):
+            for place in consignment.places:
+                of_each[place].append(outcome)
+        return [worst(each) for each in of_each]
 
     def destination(self, exchange: Exchange, routing_key: str) -> str:
         """See `Bus`. The lanes that take it: the broker confirms when the queues of all of them have it."""
@@ -130,8 +137,8 @@ class RabbitBus:
     def _sending(self) -> tuple[Link, Link, Link]:
         return self._commands.link, self._events.link, self._requester.link
 
-    def _sender_of(self, outgoing: Outgoing) -> Sender:
-        match outgoing.exchange:
+    def _sender_of(self, exchange: Exchange) -> Sender:
+        match exchange:
             case Exchange.COMMANDS:
                 return self._commands
             case Exchange.EVENTS:

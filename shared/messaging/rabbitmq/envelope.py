@@ -33,11 +33,11 @@ class Parcel:
 
 
 def outgoing_parcel(outgoing: Outgoing) -> Parcel:
-    """A message for an exchange, kept on disk until it is done. An event also goes to its tenant's own queue."""
+    """A message for an exchange, kept on disk until it is done. A fact may go to its tenant's own queue as well."""
     headers = outgoing_headers(outgoing)
     if outgoing.tenant_id is not None:
         headers[names.TENANT] = str(outgoing.tenant_id)
-        if outgoing.exchange is Exchange.EVENTS:
+        if outgoing.has_own_queue and outgoing.exchange is Exchange.EVENTS:
             headers[names.BLIND_COPY] = [names.out_key_of(outgoing.tenant_id)]
     properties = spec.Basic.Properties(message_id=str(outgoing.message_id), delivery_mode=PERSISTENT, headers=headers)
     return Parcel(

@@ -7,6 +7,7 @@ from uuid import UUID
 from shared.messaging.topology import VERSION, Lane
 
 DEAD_EXCHANGE = "deskfactor.dead"
+RECORD_EXCHANGE = "deskfactor.record"  # every fact, in the order of its telling, to those who take all
 INGRESS_EXCHANGE = "deskfactor.ingress"  # where tenants publish
 DEFAULT_EXCHANGE = ""  # routes by the name of a queue; for replies
 REPLY_QUEUE = "amq.rabbitmq.reply-to"  # RabbitMQ's direct reply-to

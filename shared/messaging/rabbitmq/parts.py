@@ -13,6 +13,7 @@ from shared.messaging.bus import Exchange
 from shared.messaging.rabbitmq import names
 from shared.messaging.topology import (
     DELIVERY_LIMIT,
+    EVERY_FACT,
     INGRESS_LANE_LENGTH,
     REQUEST_BUDGET,
     REQUEST_LANE_LENGTH,
@@ -55,6 +56,7 @@ def exchange_parts(retry_delays: Sequence[dt.timedelta]) -> Iterator[ExchangePar
         yield ExchangePart(names.retry_exchange_of(delay), "fanout")
     yield ExchangePart(Exchange.COMMANDS.value, "direct")
     yield ExchangePart(Exchange.EVENTS.value, "topic")
+    yield ExchangePart(names.RECORD_EXCHANGE, "fanout")
     yield ExchangePart(names.INGRESS_EXCHANGE, "topic")
 
 
@@ -96,8 +98,13 @@ def _worked(lane: Lane) -> QueuePart:
 
 
 def _work(lane: Lane) -> QueuePart:
-    bindings = ((Exchange.COMMANDS.value, lane.name), *((Exchange.EVENTS.value, pattern) for pattern in lane.binds))
+    bindings = ((Exchange.COMMANDS.value, lane.name), *map(_binding, lane.binds))
     return QueuePart(names.queue_of(lane), _mortal(lane, DELIVERY_LIMIT), bindings)
+
+
+def _binding(pattern: str) -> tuple[str, str]:
+    """Who takes every fact takes them from where they come many in a message, in their order."""
+    return (names.RECORD_EXCHANGE, "") if pattern == EVERY_FACT else (Exchange.EVENTS.value, pattern)
 
 
 def _ingress(lane: Lane) -> QueuePart:

@@ -128,7 +128,12 @@ def test_work_is_kept_on_disk() -> None:
 def test_an_event_goes_to_its_tenants_own_queue_as_well() -> None:
     """The broker routes it: no service reads an event only to publish it again."""
     outgoing = Outgoing(
-        message_id=new_id(), exchange=Exchange.EVENTS, routing_key="login.decided", body=b"{}", tenant_id=ACME
+        message_id=new_id(),
+        exchange=Exchange.EVENTS,
+        routing_key="login.decided",
+        body=b"{}",
+        tenant_id=ACME,
+        has_own_queue=True,
     )
     headers = outgoing_parcel(outgoing).properties.headers or {}
     assert headers[names.BLIND_COPY] == [f"out.{ACME}"]
