@@ -17,6 +17,7 @@ from shared.clock import host_now
 from shared.messaging.bus import Outgoing, Unavailable
 
 MOST_MESSAGES = 64  # in a frame
+SHARE = 4  # of a frame one tenant has one part in so many, as long as another one has asked, too
 MOST_BYTES = 256 * 1024  # of a frame's bodies; a larger one travels by itself
 MOST_FRAMES = 4  # on their way at once
 SLOW_AFTER = 0.15  # seconds without an answer after which another frame may go
@@ -47,8 +48,9 @@ Turns = OrderedDict[Asked, None]
 class Coalescing:
     """The requests to one lane that have no reply yet.
 
-    Those that may travel wait by tenant, and tenants take turns: whoever floods the lane makes the others wait no
-    longer. Of one subject only one is under way: a person's second attempt is judged after the first one.
+    Those that may travel wait by tenant, and tenants take turns. Whoever waits for a frame waits for all that is judged
+    with it, so while somebody else asks, a tenant that floods the lane has a small part of each: frames are then short,
+    and more of them go. Of one subject only one is under way: a person's second attempt is judged after the first one.
     """
 
     def __init__(self, travel: Travel, *, most_messages: int, slow_after: float = SLOW_AFTER) -> None:
@@ -150,6 +152,8 @@ class Coalescing:
     def _take(self) -> list[Asked]:
         """The next frame: of each tenant one, and again. Who had a turn is behind those who had none."""
         frame: list[Asked] = []
+        taken: Counter[UUID | None] = Counter()
+        most_of_one = self._most_messages if len(self._held) == 1 else max(1, self._most_messages // SHARE)
         size, now = 0, host_now()
         turns = deque(self._waiting)
         while turns and len(frame) < self._most_messages:
@@ -161,10 +165,12 @@ class Coalescing:
                 if frame and size > MOST_BYTES:
                     break
                 frame.append(asked)
+                taken[tenant_id] += 1
             del queue[asked]
             if queue:
                 self._waiting.move_to_end(tenant_id)
-                turns.append(tenant_id)
+                if taken[tenant_id] < most_of_one:
+                    turns.append(tenant_id)
             else:
                 del self._waiting[tenant_id]
         return frame

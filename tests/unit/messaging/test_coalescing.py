@@ -142,15 +142,29 @@ async def test_frame_holds_no_more_bytes_than_a_broker_likes() -> None:
 
 async def test_tenants_take_turns() -> None:
     """A tenant that floods the lane must not make another one's login wait behind the flood."""
-    async with _lane(most_messages=4) as (coalescing, road):
+    async with _lane(most_messages=8) as (coalescing, road):
         await _put(coalescing, *(_asked(b"a%d" % number) for number in range(8)))
         await _put(coalescing, *(_asked(b"b%d" % number, tenant_id=OTHER) for number in range(2)))
         await _put(coalescing, _asked(b"c0", tenant_id=THIRD))
         await road.arrive()
-        assert road.bodies[1] == [b"a1", b"b0", b"c0", b"a2"]
+        assert road.bodies[1] == [b"a1", b"b0", b"c0", b"a2", b"b1"]
         await _put(coalescing, _asked(b"c1", tenant_id=THIRD))
         await road.arrive()
-        assert road.bodies[2] == [b"b1", b"a3", b"c1", b"a4"]
+        assert road.bodies[2] == [b"a3", b"c1", b"a4"]
+
+
+async def test_frames_are_short_while_one_tenant_floods_and_another_asks() -> None:
+    """Whoever waits for a frame waits for everybody in it; alone again, the flood has whole frames, which cost less."""
+    async with _lane(most_messages=8) as (coalescing, road):
+        await _put(coalescing, *(_asked(b"flood") for _ in range(30)))
+        await _put(coalescing, _asked(b"other", tenant_id=OTHER))
+        await road.arrive()
+        assert road.bodies[1] == [b"flood", b"other", b"flood"]
+        await _put(coalescing, _asked(b"other again", tenant_id=OTHER))
+        await road.arrive()
+        assert road.bodies[2] == [b"flood", b"other again", b"flood"]
+        await road.arrive()
+        assert road.bodies[3] == [b"flood"] * 8
 
 
 async def test_turns_go_on_from_frame_to_frame() -> None:
