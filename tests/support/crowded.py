@@ -26,7 +26,7 @@ SELECT id, id, 'x', '', '{*}', 'x' FROM unnest($1::uuid[]) AS id;
 # `t` is the row's tenant, `n` its number, `a` its account, `at` an instant of the last four weeks, `id` a UUIDv7 of it.
 _ROWS = {
     "policy.accounts (tenant_id, account_id, role, created_at, email_sealed, email_masked, email_digest)":
-        "t, a, CASE WHEN n % 1000 = 0 THEN 'admin' ELSE 'agent' END, at, 'x', 'x', 'x' || n",
+        "t, a, CASE WHEN n % 1000 = 0 THEN 'admin' ELSE 'agent' END, at, 'v1.k1.x', 'x', 'k1.x' || n",
     "policy.enforcements (tenant_id, account_id)": "t, a",
     "policy.erasures (tenant_id, account_id, erasure_id, told_at, erased_at, erased_system_at, cleared_at)":
         "t, 'gone-' || n, id, at, at, at, at",
@@ -64,7 +64,7 @@ _ROWS = {
         "t, n, id, 'x', at, sha256(a::bytea), sha256(a::bytea), sha256(a::bytea), sha256(a::bytea)",
     "audit.payloads (tenant_id, seq, entry_id, sealed)": "t, n, id, sha256(a::bytea)",
     "bus.outbox (message_id, routing_key, exchange, tenant_id, body, created_at, published_at)":
-        "id, 'x', 'x', t, 'x', at, CASE WHEN n % 100 <> 1 THEN at END",
+        "id, 'x', 'deskfactor.events', t, 'x', at, CASE WHEN n % 100 <> 1 THEN at END",
     "bus.inbox (consumer, message_id)": "'x', id",
     "bus.answers (tenant_id, scope, key, fingerprint, reply, holds_secret, answered_at)":
         "t, 'POST /v1/logins', id::text, 'x', 'x', false, now()",

@@ -10,6 +10,7 @@ from services.audit.domain.keys import WrappedKey
 from shared.db.connection import Connection, Record
 
 _NO_END = 2**63 - 1
+_OF_ACCOUNT = "pseudonym = (SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +80,19 @@ async def list_entries(
     newest_first: bool,
     limit: int,
 ) -> list[ListedEntry]:
-    """Up to ``limit`` entries numbered between ``after`` and ``before``, both exclusive; no kinds: of every kind."""
+    """Up to ``limit`` entries numbered between ``after`` and ``before``, both exclusive; no kinds: of every kind.
+
+    An account's are found by its pseudonym; asked "of this account, or of all", the tenant's whole log would be read.
+    """
     direction = "DESC" if newest_first else "ASC"
+    is_wanted = _OF_ACCOUNT if account_id is not None else "$5::text IS NULL"
     rows = await conn.fetch(
         f"""
         SELECT e.seq, e.entry_id, e.kind, e.at, e.pseudonym, e.payload_digest, e.previous_hash, e.hash, k.account_id,
                k.salt, k.wrapped, p.sealed
           FROM (SELECT seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash FROM audit.entries
                  WHERE tenant_id = $1 AND seq > $2 AND seq < $3 AND ($4::text[] = '{{}}' OR kind = ANY ($4))
-                   AND ($5::text IS NULL OR pseudonym = (
-                         SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5))
+                   AND {is_wanted}
                  ORDER BY seq {direction} LIMIT $6) AS e
           LEFT JOIN LATERAL (
                SELECT account_id, salt, wrapped FROM audit.account_keys AS own
@@ -97,7 +101,7 @@ async def list_entries(
                SELECT sealed FROM audit.payloads AS own
                 WHERE own.tenant_id = $1 AND own.seq = e.seq AND own.entry_id = e.entry_id OFFSET 0) AS p ON true
          ORDER BY e.seq {direction}
-        """,  # noqa: S608 - one of two words
+        """,  # noqa: S608 - each one of two constants
         tenant_id,
         after,
         before if before is not None else _NO_END,

@@ -127,12 +127,14 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
            ORDER BY next_attempt_at
            LIMIT $2
              FOR UPDATE SKIP LOCKED
+        ), whose AS MATERIALIZED (  -- joined below, a tenant's deliveries would be read for each
+          SELECT due.tenant_id, due.delivery_id, t.name, t.is_sandbox, t.settings, t.clock_offset
+            FROM due JOIN gateway.tenants_at_work AS t ON t.tenant_id = due.tenant_id
         )
         UPDATE notifier.deliveries AS d
            SET state = 'sending', attempts = d.attempts + 1, lease_until = now() + $3::interval
-          FROM due
-          JOIN gateway.tenants_at_work AS t ON t.tenant_id = due.tenant_id
-         WHERE d.tenant_id = due.tenant_id AND d.delivery_id = due.delivery_id
+          FROM whose AS t
+         WHERE d.tenant_id = t.tenant_id AND d.delivery_id = t.delivery_id
            AND d.delivery_id = ANY (ARRAY(SELECT delivery_id FROM due))
         RETURNING {COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now
         """,  # noqa: S608 - constant columns

@@ -34,13 +34,16 @@ async def count_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, CodesL
     """How many backup codes are good, and whether a recovery key is; accounts without either are not in the answer."""
     rows = await conn.fetch(
         """
-        SELECT b.tenant_id, b.account_id, (count(*) FILTER (WHERE b.kind = 'backup_code'))::int AS backup_codes,
+        SELECT wanted.tenant_id, wanted.account_id,
+               (count(*) FILTER (WHERE b.kind = 'backup_code'))::int AS backup_codes,
                bool_or(b.kind = 'recovery_key') AS has_recovery_key
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-          JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
-         WHERE b.kind IN ('backup_code', 'recovery_key') AND b.used_at IS NULL AND b.voided_at IS NULL
-           AND b.pending_until IS NULL
-         GROUP BY b.tenant_id, b.account_id
+         CROSS JOIN LATERAL (
+               SELECT kind FROM otp.backup_codes AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
+                  AND own.kind IN ('backup_code', 'recovery_key') AND own.used_at IS NULL AND own.voided_at IS NULL
+                  AND own.pending_until IS NULL OFFSET 0) AS b
+         GROUP BY wanted.tenant_id, wanted.account_id
         """,
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],

@@ -71,11 +71,14 @@ _DUE_CHALLENGES = """
 """
 _MOVED_CHALLENGES = """
           SELECT c.tenant_id, c.challenge_id, now() + k.clock_offset AS at
-            FROM policy.clocks AS k JOIN otp.challenges AS c ON c.tenant_id = k.tenant_id
-           WHERE k.clock_offset > interval '0' AND c.state = 'open' AND c.account_id > ''
-             AND c.expires_at - k.clock_offset <= now()
+            FROM policy.clocks AS k
+           CROSS JOIN LATERAL (
+                 SELECT tenant_id, challenge_id FROM otp.challenges AS own
+                  WHERE own.tenant_id = k.tenant_id AND own.state = 'open' AND own.account_id > ''
+                    AND own.expires_at - k.clock_offset <= now()
+                    FOR NO KEY UPDATE SKIP LOCKED) AS c
+           WHERE k.clock_offset > interval '0'
            LIMIT $1
-             FOR NO KEY UPDATE OF c SKIP LOCKED
 """
 _DUE_FACTORS = """
           SELECT f.tenant_id, f.factor_id, now() + coalesce(k.clock_offset, interval '0') AS at
@@ -86,9 +89,12 @@ _DUE_FACTORS = """
 """
 _MOVED_FACTORS = """
           SELECT f.tenant_id, f.factor_id, now() + k.clock_offset AS at
-            FROM policy.clocks AS k JOIN otp.factors AS f ON f.tenant_id = k.tenant_id
-           WHERE k.clock_offset > interval '0' AND f.state = 'pending' AND f.account_id > ''
-             AND f.expires_at - k.clock_offset <= now()
+            FROM policy.clocks AS k
+           CROSS JOIN LATERAL (
+                 SELECT tenant_id, factor_id FROM otp.factors AS own
+                  WHERE own.tenant_id = k.tenant_id AND own.state = 'pending' AND own.account_id > ''
+                    AND own.expires_at - k.clock_offset <= now()
+                    FOR NO KEY UPDATE SKIP LOCKED) AS f
+           WHERE k.clock_offset > interval '0'
            LIMIT $1
-             FOR NO KEY UPDATE OF f SKIP LOCKED
 """

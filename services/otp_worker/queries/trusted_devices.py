@@ -17,8 +17,11 @@ async def find_devices(conn: Connection, tokens: Sequence[tuple[Key, bytes]]) ->
         SELECT d.tenant_id, d.account_id, d.device_id, d.name, d.method, d.factor_epoch, d.created_at, d.expires_at,
                d.last_used_at
           FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS wanted (tenant_id, account_id, token_digest)
-          JOIN otp.trusted_devices AS d ON d.tenant_id = wanted.tenant_id AND d.token_digest = wanted.token_digest
-         WHERE d.account_id = wanted.account_id AND d.revoked_at IS NULL
+         CROSS JOIN LATERAL (
+               SELECT tenant_id, account_id, device_id, name, method, factor_epoch, created_at, expires_at, last_used_at
+                 FROM otp.trusted_devices AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.token_digest = wanted.token_digest
+                  AND own.account_id = wanted.account_id AND own.revoked_at IS NULL OFFSET 0) AS d
         """,
         [tenant_id for (tenant_id, _), _ in tokens],
         [account_id for (_, account_id), _ in tokens],
