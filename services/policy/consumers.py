@@ -78,6 +78,6 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     ),
     on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
-    on_list(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end),
+    sifted(gate.is_news, on_list(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end)),
     on(POLICY_COMMANDS, events.TenantChanged, tenants.tenant_changed),
 )

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from services.policy.announcements import account_locked_out
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_timers, locks_now, reminds_now
+from services.policy.handlers.gate import LOCKED_OUT
 from services.policy.handlers.pages import Page, judged, open_pages
 from services.policy.queries.enforcements import record_locks
 from services.policy.queries.policies import hold_policy
+from services.policy.queries.sessions import record_ends_of_sessions
 from services.policy.queries.timers import arm_timers
 from shared.contracts import events
 from shared.contracts.commands import LockOutAccount, RemindOfEnforcement
@@ -59,11 +61,11 @@ async def _lock_out(page: Page[LockOutAccount]) -> None:
     if not overdue:
         return
     told = []
-    for account_id in await record_locks(page.conn, page.tenant_id, list(overdue), page.now):
+    locked = await record_locks(page.conn, page.tenant_id, list(overdue), page.now)
+    await record_ends_of_sessions(page.conn, [((page.tenant_id, each), page.now) for each in locked])
+    for account_id in locked:
         message, standing, deadline = overdue[account_id]
-        page.say(
-            message, account_locked_out(standing, deadline), events.SessionsShouldEnd(reason="enforcement_locked_out")
-        )
+        page.say(message, account_locked_out(standing, deadline), events.SessionsShouldEnd(reason=LOCKED_OUT))
         params = {"happened_at": page.now, "may_enrol": standing.policy.enrol_when_locked_out}
         told.append((message, standing, params))
     await page.tell(told, Notification.LOCKED_OUT)

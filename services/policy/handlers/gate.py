@@ -11,8 +11,12 @@ from shared.contracts import events
 from shared.contracts.commands import ReadGate
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
+from shared.db.connection import Connection
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
+
+LOCKED_OUT = "enforcement_locked_out"
+"""Why sessions end of which it is recorded with the lock: said, for others, but no news here."""
 
 
 async def read_gate(message: Envelope[ReadGate], uow: UnitOfWork, _deps: Deps) -> Outcome:
@@ -32,3 +36,8 @@ async def sessions_should_end(
     ended = [((message.tenant_id, message.account_id or ""), message.time) for message in messages]
     await record_ends_of_sessions(uow.conn, ended)
     return [Done() for _ in messages]
+
+
+async def is_news(messages: Sequence[Envelope[events.SessionsShouldEnd]], _conn: Connection) -> Sequence[bool]:
+    """Which of these ends were not recorded by whoever said so."""
+    return [message.data.reason != LOCKED_OUT for message in messages]

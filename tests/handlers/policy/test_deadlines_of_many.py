@@ -68,6 +68,20 @@ async def test_a_list_of_locks_is_announced_to_everybody_once(service: Service) 
     assert Counter(name for name, _ in await service.notices())["locked_out"] == len(PEOPLE)
 
 
+async def test_sessions_end_with_the_lock_and_not_when_its_news_come_round(service: Service) -> None:
+    """Between the two somebody who is locked out would still be let go on."""
+    deadline = await staffed(service, after=8 * DAY)
+    await service.give_factor(FactorId(new_id()), PEOPLE[0])
+    await hand_all(service, locks(service, deadline))
+    at = {each.account_id: each.time for each in await service.said(events.EnforcementLockedOut)}
+    good = "SELECT account_id, sessions_valid_from FROM policy.accounts WHERE tenant_id = $1"
+    assert {row[0]: row[1] for row in await service.admin.fetch(good, service.tenant_id) if row[1]} == at
+    ended = await service.said(events.SessionsShouldEnd)
+    await hand_all(service, ended, POLICY_COMMANDS)
+    heard = "SELECT count(*) FROM bus.inbox WHERE message_id = ANY ($1::uuid[])"
+    assert await service.admin.fetchval(heard, [each.id for each in ended]) == 0
+
+
 async def test_in_a_list_of_locks_who_enrolled_and_who_is_nobody_are_left_out(service: Service) -> None:
     """One person's factor keeps nobody else in, and an account that is gone stops no list."""
     deadline = await staffed(service, after=8 * DAY)
