@@ -12,13 +12,9 @@ import pytest
 
 from shared.db.pool import Database
 from tests.support.crowded import fill
-from tests.support.hot_path import FRAME, Asked, Rows, hot_path, some_rows
-from tests.support.touched import pages, plans_of, rows_thrown_away
+from tests.support.hot_path import Asked, Rows, hot_path, some_rows, too_much
 
 ROWS = 10_000
-PAGES = 40  # of 8 KiB, for each row that is asked for: some of these read ten tables
-MORE = {"listeners": 120}  # counts what waits for an endpoint, up to where it is full
-THROWN_AWAY = FRAME  # rows, for each that is asked for: a frame is compared with itself
 
 Sql = asyncpg.Connection
 
@@ -47,16 +43,4 @@ async def test_what_is_asked_often_reads_little(
 ) -> None:
     """Whichever plan the connection has kept."""
     conn, hot, tenant_id = asking
-    too_much = {}
-    for what, asked in hot.items():
-        async with conn.transaction():
-            await conn.execute(f"SET LOCAL ROLE deskfactor_{asked.service}")
-            await conn.execute(f"SET LOCAL deskfactor.tenants = '{{{tenant_id}}}'")
-            if asked.on_work_queues:
-                await conn.execute("SET LOCAL deskfactor.work_queues = 'on'")
-            found = await plans_of(conn, asked.call, is_generic=plan == "for all arguments")
-        assert found, what
-        read, thrown = max(map(pages, found)), max(map(rows_thrown_away, found))
-        if read > MORE.get(what, PAGES) * asked.items or thrown > THROWN_AWAY * asked.items:
-            too_much[what] = (read, thrown)
-    assert too_much == {}
+    assert await too_much(conn, hot, tenant_id, is_generic=plan == "for all arguments") == {}

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from uuid import UUID
 
 import asyncpg
@@ -48,8 +49,13 @@ from shared.messaging.answers import StoredAnswer, insert_answers, load_answers
 from shared.messaging.bus import Exchange
 from shared.messaging.inbox import claim_messages
 from shared.messaging.outbox import OutboxRow, claim_leftovers, insert_messages, mark_failed, mark_published
+from tests.support.plans import nodes
+from tests.support.touched import pages, plans_of, rows_thrown_away
 
 FRAME = 64  # the most that are judged together
+PAGES = 40  # of 8 KiB, for each row that is asked for: some of these read ten tables
+MORE = MappingProxyType({"listeners": 120})  # counts what waits for an endpoint, up to where it is full
+THROWN_AWAY = FRAME  # rows, for each that is asked for: a frame is compared with itself
 _LEASE = dt.timedelta(seconds=15)
 _PAGE = 100
 
@@ -203,6 +209,26 @@ def hot_path(rows: Rows) -> dict[str, Asked]:
     }
     gateway = {"an API key": Asked("gateway", lambda conn: find_key(conn, _digest(account)), 1, on_work_queues=True)}
     return otp | bus | policy | notifier | audit | gateway
+
+
+async def too_much(
+    conn: "asyncpg.Connection[asyncpg.Record]", hot: Mapping[str, Asked], tenant_id: UUID, *, is_generic: bool
+) -> dict[str, tuple[int, int]]:
+    """What reads more than it should, or all of a table: pages and rows that were thrown away."""
+    found = {}
+    for what, asked in hot.items():
+        async with conn.transaction():
+            await conn.execute(f"SET LOCAL ROLE deskfactor_{asked.service}")
+            await conn.execute(f"SET LOCAL deskfactor.tenants = '{{{tenant_id}}}'")
+            if asked.on_work_queues:
+                await conn.execute("SET LOCAL deskfactor.work_queues = 'on'")
+            plans = await plans_of(conn, asked.call, is_generic=is_generic)
+        assert plans, what
+        read, thrown = max(map(pages, plans)), max(map(rows_thrown_away, plans))
+        is_whole = any(node["Node Type"] == "Seq Scan" for plan in plans for node in nodes(plan))
+        if is_whole or read > MORE.get(what, PAGES) * asked.items or thrown > THROWN_AWAY * asked.items:
+            found[what] = (read, thrown)
+    return found
 
 
 async def _page_of_log(conn: Connection, tenant_id: UUID, account_id: str | None) -> object:

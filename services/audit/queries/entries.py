@@ -10,7 +10,11 @@ from services.audit.domain.keys import WrappedKey
 from shared.db.connection import Connection, Record
 
 _NO_END = 2**63 - 1
-_OF_ACCOUNT = "pseudonym = (SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5)"
+_OF_TENANT = "tenant_id = $1 AND seq > $2 AND seq < $3 AND $5::text IS NULL"
+_OF_ACCOUNT = """
+    pseudonym = (SELECT pseudonym FROM audit.account_keys WHERE tenant_id = $1 AND account_id = $5)
+    AND tenant_id IS NOT DISTINCT FROM $1 AND seq + 0 > $2 AND seq + 0 < $3
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +86,19 @@ async def list_entries(
 ) -> list[ListedEntry]:
     """Up to ``limit`` entries numbered between ``after`` and ``before``, both exclusive; no kinds: of every kind.
 
-    An account's are found by its pseudonym; asked "of this account, or of all", the tenant's whole log would be read.
+    An account's are found by its pseudonym, and their tenant and number are asked for so that no index can answer: the
+    one that could holds the tenant's whole log, which would be read, and all but the account's thrown away.
     """
     direction = "DESC" if newest_first else "ASC"
-    is_wanted = _OF_ACCOUNT if account_id is not None else "$5::text IS NULL"
+    is_wanted = _OF_ACCOUNT if account_id is not None else _OF_TENANT
+    number = "seq + 0" if account_id is not None else "seq"
     rows = await conn.fetch(
         f"""
         SELECT e.seq, e.entry_id, e.kind, e.at, e.pseudonym, e.payload_digest, e.previous_hash, e.hash, k.account_id,
                k.salt, k.wrapped, p.sealed
           FROM (SELECT seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash FROM audit.entries
-                 WHERE tenant_id = $1 AND seq > $2 AND seq < $3 AND ($4::text[] = '{{}}' OR kind = ANY ($4))
-                   AND {is_wanted}
-                 ORDER BY seq {direction} LIMIT $6) AS e
+                 WHERE {is_wanted} AND ($4::text[] = '{{}}' OR kind = ANY ($4))
+                 ORDER BY {number} {direction} LIMIT $6) AS e
           LEFT JOIN LATERAL (
                SELECT account_id, salt, wrapped FROM audit.account_keys AS own
                 WHERE own.tenant_id = $1 AND own.pseudonym = e.pseudonym OFFSET 0) AS k ON true
