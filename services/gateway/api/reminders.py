@@ -42,11 +42,16 @@ async def told_before_locks(call: Call[Any, Any], entries: Sequence[Entry]) -> M
 
 
 def told(newest_first: Iterable[Entry]) -> Told:
-    """Of the entries before a lock: what was said since the requirement started, one a delivery, with its last fate."""
+    """Of the entries before a lock: what was said since the requirement started, one a delivery, with its last fate.
+
+    By their instants: each service says what it did, and who sent a notice may be heard before whoever wanted it sent.
+    """
+    entries = list(newest_first)
+    since = next((entry.at for entry in entries if entry.type == EnforcementStarted.type), None)
     found: dict[str, ToldNotice] = {}
-    for entry in newest_first:
-        if entry.type == EnforcementStarted.type:
-            break
+    for entry in entries:
+        if since is not None and entry.at < since:
+            continue
         data = entry.event.get("data") if entry.event is not None else None
         if not isinstance(data, dict) or data.get("notification") not in _OF_DEADLINE:
             continue
@@ -59,7 +64,7 @@ def told(newest_first: Iterable[Entry]) -> Told:
             destination=str(data["destination"]),
             state=newest.state if newest is not None else fate,
         )
-    return tuple(reversed(found.values()))
+    return tuple(sorted(found.values(), key=lambda notice: notice.at))
 
 
 def in_a_sentence(notices: Told) -> str:

@@ -169,6 +169,7 @@ async def test_a_reminder_that_was_put_off_looks_again_before_it_speaks(stack: S
         helpdesk, ann = world.helpdesk, Owner(world.helpdesk)
         await ann.put()
         await helpdesk.call("PUT", "/v1/policy", EVERYBODY)
+        await eventually(ann.timeline, lambda seen: "enforcement.started" in {each["type"] for each in seen})
         await helpdesk.move_clock(4 * DAY + HOUR)
         await ann.notice("enforcement_reminder")
         await ann.enrol()

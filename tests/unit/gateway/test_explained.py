@@ -131,8 +131,8 @@ def test_a_lock_says_who_was_told_and_who_was_not() -> None:
         notice(7, "delivered", "two"),
         notice(6, "sent", "two"),
         notice(5, "sent", "other", name="factor_removed"),
-        notice(4, "sent", "one", name="enforcement_started"),
-        entry({"data": {}}).model_copy(update={"seq": 3, "type": "enforcement.started"}),
+        entry({"data": {}}).model_copy(update={"seq": 4, "type": "enforcement.started", "at": notice(3, "", "").at}),
+        notice(4, "sent", "one", name="enforcement_started").model_copy(update={"seq": 3}),  # was heard first
         notice(2, "sent", "of the requirement before"),
     ]
     notices = told(entries)
