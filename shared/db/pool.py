@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from shared.clock import monotonic
 from shared.db.connection import Connection, NotCommitted, StoreUnavailable, store_errors
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ ACQUIRE_TIMEOUT = 2.0  # seconds to wait for a free connection
 COMMAND_TIMEOUT = 3.0  # seconds a statement may take: `asyncio.wait_for` does not bound a query of this driver
 CONNECT_TIMEOUT = 2.0  # seconds
 CLOSE_TIMEOUT = 5.0  # seconds; then what is leaked is cut
+PLAN_LIFETIME = 5.0  # seconds; a plan is kept with its connection, and the tables grow
 WORK_QUEUES = "on"
 
 _SERVER_SETTINGS = {
@@ -47,6 +49,7 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self._probing: asyncpg.Connection[asyncpg.Record] | None = None
+        self._planned_at: dict[int, float] = {}  # by the process that serves the connection
 
     async def __aenter__(self) -> Self:
         """Does not connect: a service starts before its database, and waits for it."""
@@ -141,10 +144,28 @@ class Database:
                     timeout=CONNECT_TIMEOUT,
                     command_timeout=COMMAND_TIMEOUT,
                     server_settings=self._settings,
-                    init=_speak_json,
+                    init=self._introduce,
+                    setup=self._plan_anew,
                     reset=_clean,
                 )
         return self._pool
+
+    async def _introduce(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        await _speak_json(connection)
+        served_by = connection.get_server_pid()
+        self._planned_at[served_by] = monotonic()
+
+        def forget(_: Connection) -> None:
+            self._planned_at.pop(served_by, None)
+
+        connection.add_termination_listener(forget)
+
+    async def _plan_anew(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+        """Plan again now and then: what was right among ten rows reads all of ten thousand."""
+        served_by, now = connection.get_server_pid(), monotonic()
+        if now - self._planned_at[served_by] >= PLAN_LIFETIME:
+            await connection.execute("DISCARD PLANS")
+            self._planned_at[served_by] = now
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         with _nobody_lets_us_in():

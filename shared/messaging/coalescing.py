@@ -1,7 +1,10 @@
 """Requests to one lane travel together: while a frame is on its way, those that arrive wait and make up the next one.
 
 Alone, a request waits for nothing. A commit and a message cost the same for one command as for many, so that a busy
-lane becomes cheaper a command, and is faster with one frame on its way than with several small ones.
+lane becomes cheaper a command, and is faster with one frame on its way than with several small ones. For the same
+reason the next frame does not leave the moment that one arrives: those who were answered ask again, and whoever does so
+while the process is still at work goes with it. Otherwise two groups would take turns, each half as large for ever (16
+and 25 of 32 callers; 1.45 and 0.91 ms of CPU a verify).
 """
 
 import asyncio
@@ -13,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from shared.clock import host_now
+from shared.clock import host_now, monotonic
 from shared.messaging.bus import Outgoing, Unavailable
 
 MOST_MESSAGES = 64  # in a frame
@@ -21,6 +24,8 @@ SHARE = 4  # of a frame one tenant has one part in so many, as long as another o
 MOST_BYTES = 256 * 1024  # of a frame's bodies; a larger one travels by itself
 MOST_FRAMES = 4  # on their way at once
 SLOW_AFTER = 0.15  # seconds without an answer after which another frame may go
+LAST_CALLS = 10  # turns of the event loop in which nobody asks, and then the next frame goes: well below a millisecond
+LONGEST_CALL = 0.02  # seconds, where somebody asks in every turn
 MOST_HELD = 2_000  # requests to one lane in one process: two seconds of a busy lane; more would come too late
 
 
@@ -64,6 +69,8 @@ class Coalescing:
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._frames: set[asyncio.Task[None]] = set()  # of those; the others are what travels by itself
         self._quick: set[asyncio.Task[None]] = set()  # frames that are not slow yet
+        self._last_calls = 0  # turns to go until the next frame leaves
+        self._calls_until: float | None = None  # monotonic seconds; None while no frame has just arrived
 
     def put(self, asked: Asked) -> None:
         """Take a request. Raises `Unavailable` at once when too many have no reply yet, or too many of its tenant."""
@@ -71,6 +78,7 @@ class Coalescing:
         if self._held.total() >= MOST_HELD or self._held[tenant_id] >= self._share_of(tenant_id):
             raise Unavailable("too many requests are waiting")
         self._held[tenant_id] += 1
+        self._last_calls = LAST_CALLS
         asked.reply.add_done_callback(functools.partial(self._leave, asked))
         if self._is_first_of_subject(asked):
             self._let_travel(asked)
@@ -78,8 +86,8 @@ class Coalescing:
 
     async def wait_idle(self) -> None:
         """Wait until nothing is on its way."""
-        while self._on_their_way:
-            await asyncio.wait(self._on_their_way)
+        while self._on_their_way or self._calls_until is not None:
+            await (asyncio.wait(self._on_their_way) if self._on_their_way else asyncio.sleep(0))
 
     def _share_of(self, tenant_id: UUID | None) -> int:
         """How many one tenant may hold: of those that hold some, each as much, and as much is left for one more."""
@@ -127,7 +135,12 @@ class Coalescing:
             self._let_travel(next(iter(line)))
 
     def _set_out(self) -> None:
-        while not self._quick and len(self._frames) < MOST_FRAMES and (frame := self._take()):
+        while (
+            self._calls_until is None
+            and not self._quick
+            and len(self._frames) < MOST_FRAMES
+            and (frame := self._take())
+        ):
             task = self._start(frame)
             self._frames.add(task)
             self._quick.add(task)
@@ -147,7 +160,20 @@ class Coalescing:
     def _has_arrived(self, task: asyncio.Task[None]) -> None:
         for each in (self._on_their_way, self._frames, self._quick):
             each.discard(task)
-        self._set_out()
+        if self._calls_until is None:
+            self._calls_until = monotonic() + LONGEST_CALL
+            self._last_calls = LAST_CALLS
+            self._call()
+
+    def _call(self) -> None:
+        """Leave when nobody came for some turns of the loop, nobody fits in any more, or it has been long enough."""
+        is_full = sum(map(len, self._waiting.values())) >= self._most_messages
+        if self._last_calls and not is_full and monotonic() < (self._calls_until or 0):
+            self._last_calls -= 1
+            asyncio.get_running_loop().call_soon(self._call)
+        else:
+            self._calls_until = None
+            self._set_out()
 
     def _take(self) -> list[Asked]:
         """The next frame: of each tenant one, and again. Who had a turn is behind those who had none."""

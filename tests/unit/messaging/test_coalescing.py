@@ -12,7 +12,15 @@ import pytest
 from shared.clock import host_now
 from shared.ids import new_id
 from shared.messaging.bus import Exchange, Outgoing, Unavailable
-from shared.messaging.coalescing import MOST_BYTES, MOST_FRAMES, MOST_HELD, MOST_MESSAGES, Asked, Coalescing
+from shared.messaging.coalescing import (
+    LAST_CALLS,
+    MOST_BYTES,
+    MOST_FRAMES,
+    MOST_HELD,
+    MOST_MESSAGES,
+    Asked,
+    Coalescing,
+)
 from tests.support.receiver import eventually
 
 ACME, OTHER, THIRD = new_id(), new_id(), new_id()
@@ -37,9 +45,13 @@ class Road:
             if not each.reply.done():
                 each.reply.set_result(b"yes")
 
+    def open(self, number: int) -> None:
+        """Let a frame arrive."""
+        self._arrivals[number].set()
+
     async def arrive(self, number: int = -1) -> None:
         """A frame is there, and what follows from it has happened."""
-        self._arrivals[number].set()
+        self.open(number)
         await _settled()
 
     @property
@@ -49,7 +61,7 @@ class Road:
 
 
 async def _settled() -> None:
-    for _ in range(5):
+    for _ in range(5 + LAST_CALLS):
         await asyncio.sleep(0)
 
 
@@ -95,6 +107,14 @@ async def _put(coalescing: Coalescing, *asked: Asked) -> None:
     await _settled()
 
 
+async def _ask_again(coalescing: Coalescing, answered: Asked, asked: Asked) -> None:
+    """As a caller does: some turns of the loop after the answer."""
+    await answered.reply
+    for _ in range(LAST_CALLS // 2):
+        await asyncio.sleep(0)
+    coalescing.put(asked)
+
+
 def _taken(coalescing: Coalescing, asked: Sequence[Asked]) -> int:
     """How many of them were not refused."""
     taken = 0
@@ -119,6 +139,29 @@ async def test_those_that_arrive_meanwhile_travel_together() -> None:
         assert road.bodies == [[b"0"]]
         await road.arrive()
         assert road.bodies == [[b"0"], [b"1", b"2", b"3"]]
+
+
+async def test_who_was_answered_and_asks_again_travels_with_those_who_waited() -> None:
+    """Else callers fall into two groups that take turns, and every frame is half of what it could be."""
+    async with _lane() as (coalescing, road):
+        await _put(coalescing, _asked(b"first"), _asked(b"waited"))
+        again = asyncio.create_task(_ask_again(coalescing, road.frames[0][0], _asked(b"again")))
+        await road.arrive()
+        await again
+        await _settled()
+        assert road.bodies == [[b"first"], [b"waited", b"again"]]
+
+
+async def test_nobody_waits_for_callers_who_keep_coming() -> None:
+    """A stream of requests would hold back the first of them for as long as it lasts."""
+    async with _lane() as (coalescing, road):
+        await _put(coalescing, _asked(b"first"), _asked(b"waited"))
+        road.open(0)
+        for _ in range(MOST_MESSAGES):
+            coalescing.put(_asked(b"more"))
+            await asyncio.sleep(0)
+        await _settled()
+        assert [len(frame) for frame in road.frames][:2] == [1, MOST_MESSAGES]
 
 
 async def test_frame_holds_no_more_messages_than_a_worker_takes() -> None:
