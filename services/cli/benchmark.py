@@ -40,6 +40,7 @@ class Benchmark(Protocol):
         out: Path | None = None,
         page: Path | None = None,
         peer: PeerPlace | None = None,
+        is_resumed: bool = False,
     ) -> bool:
         """Measure; whether every target was reached. Raises `NoSuchCase` and `NoBenchmark`."""
 

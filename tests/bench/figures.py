@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.bench.load import Samples
 from tests.bench.usage import Used
 
 PERCENTILES = (50, 95, 99)
+_NAMES = ("case", "at", "cpu", "cpu_in_all", "cpu_of_servers")  # of a line; all others are values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,18 @@ class Figures:
         if self.cpu:
             line |= {"cpu": self.cpu, "cpu_in_all": self.cpu_in_all, "cpu_of_servers": self.servers}
         return line
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any]) -> "Figures":
+        """The other way round."""
+        values = {name: each for name, each in line.items() if name not in _NAMES}
+        return cls(
+            case=line["case"],
+            at=line["at"],
+            values=values,
+            cpu=line.get("cpu", {}),
+            servers=line.get("cpu_of_servers", {}),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ TENANTS = (1, 10, 1_000)
 IN_FLIGHT = 32
 FULL = 900  # people who type a code in one turn; the smallest tenant has no more
 WARM_UP = 100
-TURNS = 3
+TURNS = 2
 _FLAT = 1.15
 _POLL = 0.2  # seconds
 

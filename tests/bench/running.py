@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 import uvloop
 
@@ -18,6 +17,7 @@ from tests.bench.cases import named
 from tests.bench.figures import Figures, Results
 from tests.bench.machine import describe
 from tests.bench.peer import peer_case
+from tests.bench.record import Record, recording
 from tests.bench.report import Report, table, write
 from tests.bench.rig import Servers, open_servers
 from tests.bench.showing import Show, showing
@@ -33,11 +33,13 @@ def bench(
     out: Path | None = None,
     page: Path | None = None,
     peer: PeerPlace | None = None,
+    is_resumed: bool = False,
 ) -> bool:
     """Measure the cases of these names, or all; whether every target was reached in every run.
 
     ``out``: a file for the lines instead of stdout; ``page``: the document to be written; ``peer``: the case `peer` is
-    there, too. Raises `NoSuchCase`, `NoBenchmark` without RabbitMQ. A case that fails is said to have failed.
+    there, too; ``is_resumed``: what ``out`` has of an earlier call is not measured again. Raises `NoSuchCase`,
+    `NoBenchmark` without RabbitMQ. A case that fails is said to have failed.
     """
     configure_logging("error", service="bench")
     try:
@@ -46,12 +48,13 @@ def bench(
         raise NoBenchmark(str(error)) from None
     with contextlib.ExitStack() as stack:
         cases = named(names, [stack.enter_context(peer_case(peer))] if peer is not None else ())
-        lines = stack.enter_context(out.open("w")) if out is not None else sys.stdout
+        scale = QUICK if is_quick else 1.0
+        setting = {"machine": replace(machine, date="").sentence.lstrip(", "), "scale": scale}
+        record = stack.enter_context(recording(out, setting=setting, is_resumed=is_resumed))
         show = stack.enter_context(showing(len(cases) * runs))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deskfactor-bench-")))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            scale = QUICK if is_quick else 1.0
-            results = runner.run(_runs(cases, folder, scale=scale, runs=runs, lines=lines, show=show))
+            results = runner.run(_runs(cases, folder, scale=scale, runs=runs, record=record, show=show))
     report = Report(
         machine=machine,
         is_quick=is_quick,
@@ -65,34 +68,36 @@ def bench(
 
 
 async def _runs(
-    cases: Sequence[Case], folder: Path, *, scale: float, runs: int, lines: TextIO, show: Show
+    cases: Sequence[Case], folder: Path, *, scale: float, runs: int, record: Record, show: Show
 ) -> list[Results]:
     results = []
     async with open_servers(folder) as servers:
-        for run in range(runs):
-            by_case: dict[str, list[Figures]] = {}
+        for run in range(1, runs + 1):
+            by_case: dict[str, Sequence[Figures]] = {}
             for number, case in enumerate(cases):
-                done, title = run * len(cases) + number, f"{case.name}, run {run + 1} of {runs}"
-                tell = _teller(show, done, title)
-                by_case[case.name] = await _measure(case, servers, f"bench_{done}", scale, tell, lines)
+                done, title = (run - 1) * len(cases) + number, f"{case.name}, run {run} of {runs}"
+                by_case[case.name] = record.figures(run, case.name) or await _measure(
+                    case, run, servers, f"bench_{done}", scale, _teller(show, done, title), record
+                )
             results.append(Results(by_case))
     return results
 
 
 async def _measure(
-    case: Case, servers: Servers, database: str, scale: float, tell: Tell, lines: TextIO
-) -> list[Figures]:
+    case: Case, run: int, servers: Servers, database: str, scale: float, tell: Tell, record: Record
+) -> Sequence[Figures]:
     """The figures of a case; none where it failed: an hour of the others is not lost by it, nor is it passed over."""
     figures = []
     try:
         async with servers.apart(database) as own:
             async for each in case.measure(Scene(servers=own, scale=scale, tell=tell)):
                 figures.append(each)
-                print(json.dumps(each.line()), file=lines, flush=True)
+                record.say(run, case.name, each)
     except Exception as error:  # noqa: BLE001 - of whatever kind: said, and the case is not measured
-        print(json.dumps({"case": case.name, "failed": _reason(error)}), file=lines, flush=True)
+        record.fail(run, case.name, _reason(error))
         print(f"{case.name} failed: {_reason(error)}", file=sys.stderr)
         return []
+    record.finish(run, case.name)
     return figures
 
 

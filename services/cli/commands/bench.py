@@ -17,6 +17,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A fiftieth of each: whether it works, not how fast.")] = False,
     runs: Annotated[int, typer.Option(min=1, max=20, help="How often everything is measured.")] = 1,
     out: Annotated[Path | None, typer.Option(help="A file for the lines of JSON. (default: stdout)")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Do not measure again what is in that file.")] = False,
     page: Annotated[Path | None, typer.Option(help="Write the table, and all figures, as Markdown.")] = None,
     scripts: Annotated[
         Path | None,
@@ -33,5 +34,8 @@ def bench(
     from services.cli.benchmark import PeerPlace, load_benchmark
 
     peer = PeerPlace(scripts=scripts, state=state) if scripts is not None else None
-    if not load_benchmark().bench(cases or [], is_quick=quick, runs=runs, out=out, page=page, peer=peer):
+    is_reached = load_benchmark().bench(
+        cases or [], is_quick=quick, runs=runs, out=out, page=page, peer=peer, is_resumed=resume
+    )
+    if not is_reached:
         leave(Status.FOUND)
