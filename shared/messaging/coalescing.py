@@ -67,7 +67,7 @@ class Coalescing:
         self._waiting: OrderedDict[UUID | None, Turns] = OrderedDict()  # by tenant; whose turn is next, first
         self._of_subject: dict[str, Turns] = {}  # the first waits above or is under way, the others are behind it
         self._on_their_way: set[asyncio.Task[None]] = set()
-        self._frames: set[asyncio.Task[None]] = set()  # of those; the others are what travels by itself
+        self._frames: dict[asyncio.Task[None], int] = {}  # of those, with their size; the others travel by themselves
         self._quick: set[asyncio.Task[None]] = set()  # frames that are not slow yet
         self._last_calls = 0  # turns to go until the next frame leaves
         self._calls_until: float | None = None  # monotonic seconds; None while no frame has just arrived
@@ -142,7 +142,7 @@ class Coalescing:
             and (frame := self._take())
         ):
             task = self._start(frame)
-            self._frames.add(task)
+            self._frames[task] = len(frame)
             self._quick.add(task)
             slow = asyncio.get_running_loop().call_later(self._slow_after, self._is_slow, task)
             task.add_done_callback(functools.partial(_cancel, slow))
@@ -158,9 +158,10 @@ class Coalescing:
         self._set_out()
 
     def _has_arrived(self, task: asyncio.Task[None]) -> None:
-        for each in (self._on_their_way, self._frames, self._quick):
-            each.discard(task)
-        if self._calls_until is None:
+        size = self._frames.pop(task, 0)
+        self._on_their_way.discard(task)
+        self._quick.discard(task)
+        if self._calls_until is None and (size > 1 or self._waiting):
             self._calls_until = monotonic() + LONGEST_CALL
             self._last_calls = LAST_CALLS
             self._call()

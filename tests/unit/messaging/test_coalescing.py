@@ -141,6 +141,18 @@ async def test_those_that_arrive_meanwhile_travel_together() -> None:
         assert road.bodies == [[b"0"], [b"1", b"2", b"3"]]
 
 
+async def test_who_asks_one_request_after_another_waits_for_nothing() -> None:
+    """In quiet hours there is nobody to wait for."""
+    async with _lane() as (coalescing, road):
+        await _put(coalescing, _asked(b"1"))
+        road.open(0)
+        for _ in range(LAST_CALLS // 2):
+            await asyncio.sleep(0)
+        coalescing.put(_asked(b"2"))
+        await asyncio.sleep(0)
+        assert road.bodies == [[b"1"], [b"2"]]
+
+
 async def test_who_was_answered_and_asks_again_travels_with_those_who_waited() -> None:
     """Else callers fall into two groups that take turns, and every frame is half of what it could be."""
     async with _lane() as (coalescing, road):
