@@ -37,7 +37,8 @@ class Envelope(Generic[M]):
     """One message and where it stands: whose it is, who caused it, what it follows from.
 
     `time` is tenant time for what a tenant sees; `correlation_id` is shared by all that one request set off,
-    `causation_id` is the message that this one follows from.
+    `causation_id` is the message that this one follows from. `came_as` is the text it was read from; an envelope made
+    here, also one that replaces another (`dataclasses.replace`), has none.
     """
 
     id: UUID
@@ -49,6 +50,7 @@ class Envelope(Generic[M]):
     time: dt.datetime
     correlation_id: UUID
     causation_id: UUID | None = None
+    came_as: bytes | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
     def follow(
         self, data: N, *, source: str, at: dt.datetime, account_id: str | None = None, actor: str | None = None

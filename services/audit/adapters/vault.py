@@ -7,7 +7,7 @@ import secrets
 from uuid import UUID
 
 from services.audit.domain.keys import Owner, PayloadKey, WrappedKey
-from shared.contracts.codec import encode
+from shared.contracts.codec import text_of
 from shared.contracts.envelope import Envelope, Message
 from shared.crypto.data_keys import MasterKey, new_data_key, unwrap_account_key, wrap_account_key
 from shared.crypto.sealing import Place, decrypt, encrypt
@@ -45,7 +45,7 @@ class RingVault:
 
     def seal(self, key: PayloadKey, envelope: Envelope[Message]) -> bytes:
         """The whole event, for rest."""
-        return encrypt(key.key, encode(envelope), _place(envelope.tenant_id, envelope.account_id, envelope.id))
+        return encrypt(key.key, text_of(envelope), _place(envelope.tenant_id, envelope.account_id, envelope.id))
 
     def open(self, key: PayloadKey, owner: Owner, entry_id: UUID, sealed: bytes) -> dict[str, object]:
         """The event as a CloudEvent's JSON object. Raises `BrokenSeal`."""

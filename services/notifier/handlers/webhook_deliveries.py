@@ -10,7 +10,7 @@ from services.notifier.domain.webhook import takes
 from services.notifier.queries import webhook_deliveries, webhook_endpoints, webhook_listeners
 from services.notifier.queries.tenants import tenant_now
 from services.notifier.queries.webhook_deliveries import NewDelivery
-from shared.contracts.codec import encode
+from shared.contracts.codec import text_of
 from shared.contracts.commands import ReadWebhookDeliveries, RedeliverWebhook, TryWebhookEndpoint
 from shared.contracts.envelope import Envelope, Event
 from shared.contracts.replies import RefusalCode, WebhookDeliveries
@@ -103,5 +103,5 @@ def _row(event: Envelope[Event], endpoint_id: UUID) -> NewDelivery:
         event_id=event.id,
         delivery_id=new_id(),
         event_type=event.data.type,
-        body=encode(event),
+        body=text_of(event),
     )
