@@ -108,7 +108,7 @@ async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:
            ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED
         )
         UPDATE bus.answers AS a SET reply = ''::bytea FROM due
-         WHERE (a.tenant_id, a.scope, a.key) = (due.tenant_id, due.scope, due.key)
+         WHERE a.tenant_id = ANY (ARRAY[due.tenant_id]) AND (a.scope, a.key) = (due.scope, due.key)
         """,
         SECRET_LIFETIME,
         limit,
@@ -120,7 +120,7 @@ async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:
            WHERE answered_at < now() - $1::interval ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED
         )
         DELETE FROM bus.answers AS a USING due
-         WHERE (a.tenant_id, a.scope, a.key) = (due.tenant_id, due.scope, due.key)
+         WHERE a.tenant_id = ANY (ARRAY[due.tenant_id]) AND (a.scope, a.key) = (due.scope, due.key)
         """,
         ANSWER_LIFETIME,
         limit,

@@ -91,13 +91,14 @@ async def mark_published(conn: Connection, keys: Sequence[RowKey]) -> None:
     """The transport has confirmed these; a row deleted meanwhile is no error.
 
     That a row is unpublished is written so that the index of unpublished rows does not serve it: planned among few
-    rows it would be read whole, with all that were published since the last vacuum.
+    rows it would be read whole, with all that were published since the last vacuum. ``ANY (ARRAY[…])`` is an equality
+    that no list in the order of an index serves for, or that of all rows would be read in that order.
     """
     await conn.execute(
         """
         UPDATE bus.outbox AS o SET published_at = now()
           FROM unnest($1::uuid[], $2::text[]) AS done (message_id, routing_key)
-         WHERE o.message_id = done.message_id AND o.routing_key = done.routing_key
+         WHERE o.message_id = ANY (ARRAY[done.message_id]) AND o.routing_key = done.routing_key
            AND coalesce(o.published_at, 'infinity') = 'infinity'
         """,
         [message_id for message_id, _ in keys],
@@ -113,7 +114,7 @@ async def mark_failed(conn: Connection, failures: Sequence[tuple[RowKey, str]]) 
            SET attempts = o.attempts + 1, last_outcome = f.outcome,
                sweep_at = now() + least($4::interval * 2 ^ least(o.attempts, 16), $5::interval)
           FROM unnest($1::uuid[], $2::text[], $3::text[]) AS f (message_id, routing_key, outcome)
-         WHERE o.message_id = f.message_id AND o.routing_key = f.routing_key
+         WHERE o.message_id = ANY (ARRAY[f.message_id]) AND o.routing_key = f.routing_key
            AND coalesce(o.published_at, 'infinity') = 'infinity'
         """,
         [message_id for (message_id, _), _ in failures],

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import asyncpg
@@ -11,7 +11,10 @@ from tests.support.statements import Statement
 
 Plan = dict[str, Any]
 
+UP_TO_AN_INSTANT = "all up to an instant"
+
 _RANGE = re.compile(r"_(\d{8}|default)$")
+_INSTANT = re.compile(r"(^|_)(at|until)$")
 _COMPARED = re.compile(r"\b(\w+)\)?(?:::\w+)? (?:=|<|>|<=|>=) ")
 _ROW_COMPARED = re.compile(r"^\(ROW\(([^)]*)\)")
 
@@ -32,9 +35,18 @@ async def explain(conn: "asyncpg.Connection[asyncpg.Record]", statement: Stateme
     return plan
 
 
-def complaints(plan: Plan, small: Collection[str]) -> set[str]:
-    """Where it reads a table that is not ``small`` from one end to the other, or all that one tenant has in it."""
-    return {said for node in nodes(plan) if (said := _complaint(node, small)) is not None}
+async def first_columns(conn: "asyncpg.Connection[asyncpg.Record]") -> Mapping[str, str]:
+    """What each index is sorted by before all else."""
+    rows = await conn.fetch(
+        "SELECT c.relname AS name, pg_get_indexdef(i.indexrelid, 1, true) AS first"
+        "  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
+    )
+    return {row["name"]: row["first"] for row in rows}
+
+
+def complaints(plan: Plan, small: Collection[str], sorted_by: Mapping[str, str]) -> set[str]:
+    """Where it reads a table that is not ``small`` from end to end, a tenant's part of it, or all up to an instant."""
+    return {said for node in nodes(plan) if (said := _complaint(node, small, sorted_by)) is not None}
 
 
 def nodes(plan: Plan) -> Iterator[Plan]:
@@ -49,7 +61,7 @@ def whole(relation: str) -> str:
     return _RANGE.sub("", relation)
 
 
-def _complaint(node: Plan, small: Collection[str]) -> str | None:
+def _complaint(node: Plan, small: Collection[str], sorted_by: Mapping[str, str]) -> str | None:
     table = whole(node.get("Relation Name", ""))
     if table in small:
         return None
@@ -58,9 +70,11 @@ def _complaint(node: Plan, small: Collection[str]) -> str | None:
             return f"{table}: all of it"
         case "Index Scan" | "Index Only Scan":
             compared = _columns(node.get("Index Cond", ""))
-            if not compared:
+            if sorted_by[node["Index Name"]] not in compared:
                 return f"{table}: all of an index"
-            return f"{table}: all that a tenant has" if compared == {"tenant_id"} else None
+            if compared == {"tenant_id"}:
+                return f"{table}: all that a tenant has"
+            return f"{table}: {UP_TO_AN_INSTANT}" if all(_INSTANT.search(each) for each in compared) else None
         case _:
             return None
 

@@ -38,7 +38,9 @@ async def find_key(conn: Connection, digest: bytes) -> FoundKey | None:
         """
         SELECT k.tenant_id, k.key_id, k.scopes, k.expires_at, t.is_sandbox, t.suspended_at IS NOT NULL AS is_suspended
           FROM gateway.api_keys AS k
-          JOIN gateway.tenants AS t ON t.tenant_id = k.tenant_id
+         CROSS JOIN LATERAL (
+               SELECT is_sandbox, suspended_at FROM gateway.tenants AS own WHERE own.tenant_id = k.tenant_id OFFSET 0
+               ) AS t
          WHERE k.digest = $1 AND k.revoked_at IS NULL
         """,
         digest,

@@ -82,7 +82,7 @@ async def queue_deliveries(conn: Connection, commands: Sequence[Envelope[SendEma
                      command_id, correlation_id, said_at)
          WHERE NOT EXISTS (SELECT FROM policy.erased_accounts AS e
                             WHERE e.tenant_id = q.tenant_id AND e.account_id = q.account_id
-                              AND (e.erased_at >= q.said_at OR NOT e.is_there) LIMIT 1)
+                              AND (e.erased_at >= q.said_at OR NOT e.is_there) OFFSET 0)
          ORDER BY q.tenant_id, q.delivery_id
             ON CONFLICT DO NOTHING
         """,
@@ -134,8 +134,7 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
         UPDATE notifier.deliveries AS d
            SET state = 'sending', attempts = d.attempts + 1, lease_until = now() + $3::interval
           FROM whose AS t
-         WHERE d.tenant_id = t.tenant_id AND d.delivery_id = t.delivery_id
-           AND d.delivery_id = ANY (ARRAY(SELECT delivery_id FROM due))
+         WHERE d.tenant_id = ANY (ARRAY[t.tenant_id]) AND d.delivery_id = t.delivery_id
         RETURNING {COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now
         """,  # noqa: S608 - constant columns
         channel.value,

@@ -57,7 +57,7 @@ async def record_dispute(
          WHERE d.tenant_id = $1 AND d.delivery_id = $2 AND d.disputed_at IS NULL
         RETURNING EXISTS (SELECT FROM notifier.deliveries AS other
                            WHERE other.tenant_id = d.tenant_id AND other.account_id = d.account_id
-                             AND other.disputed_at > now() - $3::interval)
+                             AND other.disputed_at > now() - $3::interval OFFSET 0)
         """,
         tenant_id,
         delivery_id,

@@ -26,7 +26,7 @@ async def record_sent(
                secrets = NULL, ended_at = CASE WHEN d.receipt IS NULL THEN NULL ELSE now() END
           FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[])
                AS s (tenant_id, delivery_id, attempts, unknowns, provider_id)
-         WHERE d.tenant_id = s.tenant_id AND d.delivery_id = s.delivery_id
+         WHERE d.tenant_id = ANY (ARRAY[s.tenant_id]) AND d.delivery_id = s.delivery_id
            AND d.state = 'sending' AND d.attempts = s.attempts AND d.unknowns = s.unknowns
         RETURNING d.tenant_id, d.delivery_id, d.state
         """,

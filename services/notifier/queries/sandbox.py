@@ -36,7 +36,7 @@ async def keep_messages(conn: Connection, messages: Sequence[SandboxRow]) -> Non
           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
                AS m (tenant_id, delivery_id, account_id, channel, notification, content, sent_at)
          WHERE EXISTS (SELECT FROM notifier.deliveries AS d
-                        WHERE d.tenant_id = m.tenant_id AND d.delivery_id = m.delivery_id LIMIT 1)
+                        WHERE d.tenant_id = m.tenant_id AND d.delivery_id = m.delivery_id OFFSET 0)
             ON CONFLICT DO NOTHING
         """,
         [each.tenant_id for each in messages],

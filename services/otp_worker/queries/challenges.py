@@ -26,7 +26,10 @@ async def find_accounts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[
         """
         SELECT c.tenant_id, c.challenge_id, c.account_id
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
-          JOIN otp.challenges AS c ON c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id
+         CROSS JOIN LATERAL (
+               SELECT tenant_id, challenge_id, account_id FROM otp.challenges AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.challenge_id = wanted.challenge_id OFFSET 0
+               ) AS c
         """,
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],
@@ -43,8 +46,11 @@ async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dic
         f"""
         SELECT {_COLUMNS}
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
-          JOIN otp.challenges AS c ON c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id
-           FOR NO KEY UPDATE OF c
+         CROSS JOIN LATERAL (
+               SELECT {_COLUMNS} FROM otp.challenges AS c
+                WHERE c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id OFFSET 0
+                  FOR NO KEY UPDATE
+               ) AS c
         """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],
@@ -126,7 +132,7 @@ async def save_sends(conn: Connection, sent: Sequence[tuple[UUID, Challenge]]) -
            SET sends = sent.sends, next_send_at = sent.next_send_at, sent_to = sent.sent_to
           FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::timestamptz[], $5::uuid[])
             AS sent (tenant_id, challenge_id, sends, next_send_at, sent_to)
-         WHERE c.tenant_id = sent.tenant_id AND c.challenge_id = sent.challenge_id AND c.state = 'open'
+         WHERE c.tenant_id = ANY (ARRAY[sent.tenant_id]) AND c.challenge_id = sent.challenge_id AND c.state = 'open'
         """,
         [tenant_id for tenant_id, _ in sent],
         [each.id for _, each in sent],
@@ -150,7 +156,7 @@ async def judge_challenges(
           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::boolean[], $6::text[], $7::uuid[],
                       $8::timestamptz[])
             AS j (tenant_id, challenge_id, state, attempts, is_hinted, verified_by, verified_factor_id, at)
-         WHERE c.tenant_id = j.tenant_id AND c.challenge_id = j.challenge_id AND c.state = 'open'
+         WHERE c.tenant_id = ANY (ARRAY[j.tenant_id]) AND c.challenge_id = j.challenge_id AND c.state = 'open'
         RETURNING c.tenant_id, c.challenge_id
         """,
         [tenant_id for tenant_id, _ in judged],

@@ -19,8 +19,7 @@ async def expire_challenges(conn: Connection, *, limit: int, is_moved: bool) -> 
         )
         UPDATE otp.challenges AS c SET state = 'expired', ended_at = due.at
           FROM due
-         WHERE c.tenant_id = due.tenant_id AND c.challenge_id = due.challenge_id AND c.state = 'open'
-           AND c.challenge_id = ANY (ARRAY(SELECT challenge_id FROM due))
+         WHERE c.tenant_id = ANY (ARRAY[due.tenant_id]) AND c.challenge_id = due.challenge_id AND c.state = 'open'
         RETURNING c.tenant_id, c.account_id, c.challenge_id, c.purpose, due.at
         """,  # noqa: S608 - two constants
         limit,

@@ -106,10 +106,14 @@ async def load_leaving_keys(conn: Connection, keys: Sequence[Key]) -> Mapping[Ke
     """The hashes of the recovery keys of these accounts that are good."""
     rows = await conn.fetch(
         """
-        SELECT b.tenant_id, b.account_id, b.hash
+        SELECT wanted.tenant_id, wanted.account_id, b.hash
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-          JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
-         WHERE b.kind = 'recovery_key' AND b.used_at IS NULL AND b.voided_at IS NULL AND b.pending_until IS NULL
+         CROSS JOIN LATERAL (
+               SELECT hash, created_at FROM otp.backup_codes AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
+                  AND own.kind = 'recovery_key' AND own.used_at IS NULL AND own.voided_at IS NULL
+                  AND own.pending_until IS NULL OFFSET 0
+               ) AS b
          ORDER BY b.created_at
         """,
         [tenant_id for tenant_id, _ in keys],
@@ -122,11 +126,16 @@ async def load_leaving_codes(conn: Connection, keys: Sequence[Key]) -> Mapping[K
     """The backup codes of these accounts that are good; an account without one gives an empty list."""
     rows = await conn.fetch(
         """
-        SELECT b.tenant_id, b.account_id, b.code_id, b.hash, b.shape, b.imported_as IS NOT NULL AS is_foreign
+        SELECT wanted.tenant_id, wanted.account_id, b.code_id, b.hash, b.shape,
+               b.imported_as IS NOT NULL AS is_foreign
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-          JOIN otp.backup_codes AS b ON b.tenant_id = wanted.tenant_id AND b.account_id = wanted.account_id
-         WHERE b.kind = 'backup_code' AND b.used_at IS NULL AND b.voided_at IS NULL AND b.pending_until IS NULL
-         ORDER BY b.tenant_id, b.account_id, b.slot
+         CROSS JOIN LATERAL (
+               SELECT code_id, hash, shape, imported_as, slot FROM otp.backup_codes AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
+                  AND own.kind = 'backup_code' AND own.used_at IS NULL AND own.voided_at IS NULL
+                  AND own.pending_until IS NULL OFFSET 0
+               ) AS b
+         ORDER BY wanted.tenant_id, wanted.account_id, b.slot
         """,
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],

@@ -85,7 +85,7 @@ async def use_factors(
         UPDATE otp.factors AS f
            SET last_step = coalesce(used.step, f.last_step), last_used_at = used.at
           FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[]) AS used (tenant_id, factor_id, step, at)
-         WHERE f.tenant_id = used.tenant_id AND f.factor_id = used.factor_id AND f.state = 'active'
+         WHERE f.tenant_id = ANY (ARRAY[used.tenant_id]) AND f.factor_id = used.factor_id AND f.state = 'active'
            AND (used.step IS NULL OR f.last_step IS NULL OR f.last_step < used.step)
         """,
         [tenant_id for tenant_id, _ in used],
@@ -129,13 +129,17 @@ async def suspend_factor(conn: Connection, tenant_id: UUID, factor_id: FactorId)
 async def activate_factor(
     conn: Connection, tenant_id: UUID, factor_id: FactorId, *, step: int | None, at: dt.datetime
 ) -> bool:
-    """The pending factor was proved; the code that proved it counts as used. False: it is not pending any more."""
+    """The pending factor was proved; the code that proved it counts as used. False: it is not pending any more.
+
+    The time is compared so that the index of what expires does not serve it: it holds every tenant's.
+    """
     return (
         await conn.fetchval(
             """
         UPDATE otp.factors
            SET state = 'active', confirmed_at = $4, last_used_at = $4, last_step = $3, expires_at = NULL
-         WHERE tenant_id = $1 AND factor_id = $2 AND state = 'pending' AND expires_at > $4
+         WHERE tenant_id = $1 AND factor_id = $2 AND state = 'pending'
+           AND coalesce(expires_at, '-infinity') > $4
         RETURNING true
         """,
             tenant_id,

@@ -51,7 +51,7 @@ async def touch_devices(conn: Connection, used: Sequence[tuple[UUID, DeviceId]],
         """
         UPDATE otp.trusted_devices AS d SET last_used_at = used.at
           FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS used (tenant_id, device_id, at)
-         WHERE d.tenant_id = used.tenant_id AND d.device_id = used.device_id
+         WHERE d.tenant_id = used.tenant_id AND d.device_id = used.device_id AND d.device_id = ANY ($2::uuid[])
         """,
         [tenant_id for tenant_id, _ in used],
         [device_id for _, device_id in used],
