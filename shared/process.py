@@ -134,7 +134,7 @@ def main(serve: Serve, kind: type[Settings], *, name: str) -> None:
     """The ``__main__`` of a service: settings, logging, the fast loop where it is there, run until a signal."""
     try:
         settings = load_settings(kind)
-        configure_logging(settings.log_level, service=name)
+        configure_logging(settings.log_level, service=name, keeps_loggers=True)
         run_until_signal(lambda: serve(settings))
     except (ConfigurationError, KeyRingError) as error:
         sys.exit(f"deskfactor {name} cannot start:\n{error}")

@@ -25,12 +25,12 @@ class Service(enum.StrEnum):
 def serve(service: Service) -> None:
     """Run until SIGTERM or SIGINT. Raises `ConfigurationError`, `KeyRingError`."""
     if service is Service.ALL:
-        configure_logging(operator_settings().log_level, service=service)
+        configure_logging(operator_settings().log_level, service=service, keeps_loggers=True)
         run_until_signal(_all)
         return
     open_service, kind = _room(service)
     settings = load_settings(kind)
-    configure_logging(settings.log_level, service=service)
+    configure_logging(settings.log_level, service=service, keeps_loggers=True)
     run_until_signal(lambda: open_service(settings))
 
 

@@ -72,21 +72,21 @@ def encode(envelope: Envelope[Message]) -> bytes:
     """A CloudEvent in structured JSON, UTF-8."""
     document: dict[str, object] = {
         "specversion": SPEC_VERSION,
-        "id": str(envelope.id),
+        "id": envelope.id,
         "source": envelope.source,
         "type": envelope.data.type,
         "time": envelope.time.isoformat(),
         "datacontenttype": "application/json",
-        "tenantid": str(envelope.tenant_id),
+        "tenantid": envelope.tenant_id,
         "actor": envelope.actor,
-        "correlationid": str(envelope.correlation_id),
-        "data": envelope.data.model_dump(mode="json", exclude_none=True),
+        "correlationid": envelope.correlation_id,
+        "data": envelope.data,
     }
     if envelope.account_id is not None:
         document["subject"] = envelope.account_id
     if envelope.causation_id is not None:
-        document["causationid"] = str(envelope.causation_id)
-    return to_json(document)
+        document["causationid"] = envelope.causation_id
+    return to_json(document, exclude_none=True)
 
 
 def text_of(envelope: Envelope[Message]) -> bytes:

@@ -24,8 +24,6 @@ def token_digest(token: str) -> bytes:
 
 
 def _mac(key: bytes, parts: tuple[str, ...]) -> str:
-    mac = hmac.new(key, digestmod=hashlib.sha256)
-    for part in parts:
-        encoded = part.encode()
-        mac.update(len(encoded).to_bytes(4, "big") + encoded)
-    return base64.urlsafe_b64encode(mac.digest()).decode().rstrip("=")
+    encoded = (part.encode() for part in parts)
+    message = b"".join(len(each).to_bytes(4, "big") + each for each in encoded)
+    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")

@@ -6,6 +6,7 @@ A sealed text is ``v1.<key id>.<base64url of nonce and ciphertext>``. The additi
 
 import base64
 import binascii
+import functools
 import secrets
 from dataclasses import dataclass
 from uuid import UUID
@@ -45,21 +46,35 @@ class Place:
 
 def encrypt(key: bytes, value: bytes, place: Place) -> bytes:
     """Nonce and ciphertext under a raw 256-bit key."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, value, place.additional_data())
+    return _encrypt(AESGCM(key), value, place)
 
 
 def decrypt(key: bytes, blob: bytes, place: Place) -> bytes:
     """The value back. Raises `BrokenSeal`."""
+    return _decrypt(AESGCM(key), blob, place)
+
+
+def _encrypt(cipher: AESGCM, value: bytes, place: Place) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, value, place.additional_data())
+
+
+def _decrypt(cipher: AESGCM, blob: bytes, place: Place) -> bytes:
     try:
-        return AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], place.additional_data())
+        return cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], place.additional_data())
     except (InvalidTag, ValueError):
         raise BrokenSeal(place.field) from None
 
 
+@functools.lru_cache(maxsize=64)
+def _cipher(key: bytes) -> AESGCM:
+    """Made once for a key of a ring, which is in memory for as long as the process lives; never for a data key."""
+    return AESGCM(key)
+
+
 def seal_bytes(ring: KeyRing, value: bytes, place: Place) -> str:
     """Seal with the ring's active key."""
-    blob = base64.urlsafe_b64encode(encrypt(ring.active, value, place)).decode()
+    blob = base64.urlsafe_b64encode(_encrypt(_cipher(ring.active), value, place)).decode()
     return f"{_VERSION}.{ring.active_id}.{blob}"
 
 
@@ -72,7 +87,7 @@ def open_bytes(ring: KeyRing, sealed: str, place: Place) -> bytes:
         raise BrokenSeal(place.field) from None
     if version != _VERSION:
         raise BrokenSeal(place.field)
-    return decrypt(ring.key(key_id), blob, place)
+    return _decrypt(_cipher(ring.key(key_id)), blob, place)
 
 
 def seal(ring: KeyRing, value: Secret[str], place: Place) -> str:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from pydantic_core import from_json
+
 from shared.contracts.commands import Request
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import Refusal, RefusalCode
@@ -44,7 +46,7 @@ def seal_answer(ring: KeyRing, envelope: Envelope[Request], outcome: Outcome) ->
 
 def open_answer(ring: KeyRing, envelope: Envelope[Request], body: bytes) -> OpenedAnswer:
     """The reply to a request. Raises `BrokenSeal` for the reply to another one."""
-    content = json.loads(open_bytes(ring, body.decode(), answer_place(envelope)))
+    content = from_json(open_bytes(ring, body.decode(), answer_place(envelope)))
     refused = content.get("refused")
     return OpenedAnswer(content.get("ok"), Refusal.model_validate(refused) if refused else None)
 

@@ -12,8 +12,8 @@ _FORBIDDEN = frozenset({"code", "seed", "token", "key", "password", "secret", "d
 """Keys whose values are never written, whatever they hold: the last line of defence, not the first."""
 
 
-def configure_logging(level: str, *, service: str, stream: TextIO = sys.stderr) -> None:
-    """Set up structlog for the process. Called once, by `shared.process`."""
+def configure_logging(level: str, *, service: str, stream: TextIO = sys.stderr, keeps_loggers: bool = False) -> None:
+    """Set up structlog for the process. ``keeps_loggers``: it is not set up anew, so a logger is made up once only."""
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer()
     )
@@ -28,7 +28,7 @@ def configure_logging(level: str, *, service: str, stream: TextIO = sys.stderr) 
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(file=stream),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=keeps_loggers,
     )
     structlog.contextvars.bind_contextvars(service=service)
     for library in ("aiormq", "aio_pika"):  # at DEBUG they print bodies; what happens to a link we log ourselves

@@ -44,6 +44,9 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+NOTHING = Nothing()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """What handlers may use."""
@@ -138,7 +141,7 @@ class Call(Generic[B, Q]):
         ``actor``: the account id of the admin who acts through this key. ``at_most``: less than the request has left.
         """
         envelope = begin(
-            command.model_copy(update={"request": self.key}),
+            command.model_copy(update={"request": self.key}) if self.key is not None else command,
             tenant_id=self.tenant_id,
             account_id=account_id,
             actor=f"admin:{actor}" if actor else self.caller.actor,

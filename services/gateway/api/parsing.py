@@ -18,6 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 
 JSON = "application/json"
 MAX_FAULTS = 20
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _OF_AN_ENUM = re.compile(r"<\w+\.\w+: ('[^']*')>")
 _SHOWABLE = re.compile(r"[a-z][a-z_]{0,40}")
@@ -99,7 +100,7 @@ def idempotency_key(request: web.Request, body: BaseModel, digests: KeyRing) -> 
         return Problem(code=HttpCode.IDEMPOTENCY_KEY_MISSING)
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         return Problem(code=HttpCode.IDEMPOTENCY_KEY_INVALID)
-    canonical = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True, separators=(",", ":"))
+    canonical = _CANONICAL.encode(body.model_dump(mode="json", exclude_unset=True))
     return RequestKey(
         scope=request_scope(request.method, request.path), key=given[0], fingerprint=digest(digests, canonical)
     )

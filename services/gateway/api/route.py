@@ -2,7 +2,6 @@
 
 import datetime as dt
 import enum
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from uuid import UUID
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from services.gateway.api.auth import Allowed, Caller, forbids
-from services.gateway.api.call import Call, Deps, Nothing, Outcome, Said
+from services.gateway.api.call import NOTHING, Call, Deps, Nothing, Outcome, Said
 from services.gateway.api.parsing import JSON, idempotency_key, parse_body, parse_query, read_json
 from services.gateway.downloads import Streamed
 from services.gateway.middleware import CALLER, DEADLINE, REQUEST_ID, problem_response
@@ -24,6 +24,7 @@ from shared.contracts.types import ACCOUNT_ID_PATTERN, RequestKey
 from shared.messaging.bus import Unavailable
 
 ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN.strip("^$"))
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # of many forms the one that we write
 
 ID_PARTS: Mapping[str, Code] = MappingProxyType(
     {
@@ -86,7 +87,7 @@ def served(route: Route, deps: Deps) -> Callable[[web.Request], Awaitable[web.St
         outcome = call if isinstance(call, Problem) else await route.handler(call)
         match outcome:
             case Said(data):
-                response = web.Response(body=json.dumps(data).encode(), status=route.status, content_type=JSON)
+                response = web.Response(body=to_json(data), status=route.status, content_type=JSON)
                 if route.cache_control is not None:
                     response.headers["Cache-Control"] = route.cache_control
                 return response
@@ -112,7 +113,7 @@ async def _called(route: Route, parts: Sequence[str], request: web.Request, deps
 def _bad_path(route: Route, parts: Sequence[str], request: web.Request) -> Problem | None:
     for name in parts:
         text = request.match_info[name]
-        if name in ID_PARTS and not _is_uuid(text):
+        if name in ID_PARTS and not UUID_TEXT.fullmatch(text):
             return Problem(code=ID_PARTS[name])
         if name == "account_id" and not ACCOUNT_ID.fullmatch(text):
             if route.method == "PUT":
@@ -122,10 +123,10 @@ def _bad_path(route: Route, parts: Sequence[str], request: web.Request) -> Probl
 
 
 async def _parsed(route: Route, request: web.Request, deps: Deps, caller: Caller) -> Call[Any, Any] | Problem:
-    query = parse_query(request, route.query or Nothing)
+    query = _query(route, request)
     if isinstance(query, Problem):
         return query
-    body: BaseModel | Problem = Nothing()
+    body: BaseModel | Problem = NOTHING
     if route.body is not None:
         raw = await read_json(request, route.accepts)
         body = raw if isinstance(raw, Problem) else parse_body(raw, route.body)
@@ -143,12 +144,11 @@ async def _parsed(route: Route, request: web.Request, deps: Deps, caller: Caller
         key=key,
         deadline=request[DEADLINE],
         is_head=request.method == hdrs.METH_HEAD,
-        correlation_id=UUID(request[REQUEST_ID]) if _is_uuid(request[REQUEST_ID]) else None,
+        correlation_id=UUID(request[REQUEST_ID]) if UUID_TEXT.fullmatch(request[REQUEST_ID]) else None,
     )
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False
+def _query(route: Route, request: web.Request) -> BaseModel | Problem:
+    if route.query is None and not request.query_string:
+        return NOTHING
+    return parse_query(request, route.query or Nothing)

@@ -53,11 +53,11 @@ class Requester:
         asked = Asked(outgoing)
         with self._await_reply(asked):
             self._coalescing[lane].put(asked)
+            timer = asyncio.get_running_loop().call_later(left, _fail, (asked,), NoReply)
             try:
-                async with asyncio.timeout(left):
-                    return await asked.reply
-            except TimeoutError:
-                raise NoReply from None
+                return await asked.reply
+            finally:
+                timer.cancel()
 
     async def close(self) -> None:
         """End the link; whoever waits for a reply hears so."""
