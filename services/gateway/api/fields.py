@@ -32,7 +32,7 @@ _LONGEST_USER_AGENT = 300
 class Body(BaseModel):
     """Unknown members are faults: a misspelt option must not be ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     def __repr_args__(self) -> tuple[()]:
         """A body may hold a code or an address: it does not print itself."""

@@ -4,14 +4,12 @@ from aiohttp import web
 
 from services.gateway.api.call import (
     CANCEL_PAGE,
-    DOCUMENT,
-    DOCUMENTATION,
     DOWNLOAD_PAGE,
-    EVENT_DOCUMENT,
     HTML,
     NOT_ME_PAGE,
 )
 from services.gateway.api.callbacks import twilio
+from services.gateway.api.documents import DOCUMENTS
 from services.gateway.api.page import Page
 from services.gateway.api.published_keys import jwks
 from services.gateway.middleware import SETTINGS
@@ -26,17 +24,19 @@ _SHORTLY = {"Cache-Control": "public, max-age=300"}
 
 async def openapi(request: web.Request) -> web.Response:
     """The document itself."""
-    return web.Response(body=request.app[DOCUMENT], content_type="application/json", headers=_SHORTLY)
+    body = await request.app[DOCUMENTS].of_calls()
+    return web.Response(body=body, content_type="application/json", headers=_SHORTLY)
 
 
 async def asyncapi(request: web.Request) -> web.Response:
     """The document of the events."""
-    return web.Response(body=request.app[EVENT_DOCUMENT], content_type="application/json", headers=_SHORTLY)
+    body = await request.app[DOCUMENTS].of_events()
+    return web.Response(body=body, content_type="application/json", headers=_SHORTLY)
 
 
 async def docs(request: web.Request) -> web.Response:
     """The document for people."""
-    return request.app[HTML].response("documentation.html", request.app[DOCUMENTATION])
+    return request.app[HTML].response("documentation.html", await request.app[DOCUMENTS].for_people())
 
 
 async def problem(request: web.Request) -> web.Response:
