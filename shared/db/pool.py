@@ -41,11 +41,16 @@ _SERVER_SETTINGS = {
 class Database:
     """One role's connections. Every transaction names the tenants that it may see; without a name it sees none."""
 
-    def __init__(self, dsn: str, *, role: str | None, name: str, size: int = 10) -> None:
-        """``role``: the database role to act as (``SET ROLE``); ``name``: shown in ``pg_stat_activity``."""
+    def __init__(
+        self, dsn: str, *, role: str | None, name: str, size: int = 10, plan_lifetime: float = PLAN_LIFETIME
+    ) -> None:
+        """``role``: the database role to act as (``SET ROLE``); ``name``: shown in ``pg_stat_activity``;
+        ``plan_lifetime``: seconds.
+        """
         self._dsn = dsn
         self._settings = _SERVER_SETTINGS | {"application_name": name} | ({"role": role} if role else {})
         self._size = size
+        self._plan_lifetime = plan_lifetime
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self._probing: asyncpg.Connection[asyncpg.Record] | None = None
@@ -163,7 +168,7 @@ class Database:
     async def _plan_anew(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         """Plan again now and then: what was right among ten rows reads all of ten thousand."""
         served_by, now = connection.get_server_pid(), monotonic()
-        if now - self._planned_at[served_by] >= PLAN_LIFETIME:
+        if now - self._planned_at[served_by] >= self._plan_lifetime:
             await connection.execute("DISCARD PLANS")
             self._planned_at[served_by] = now
 
