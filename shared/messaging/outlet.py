@@ -18,7 +18,8 @@ log = structlog.get_logger()
 
 ROOM = 2_000  # rows waiting in memory; more stay in the table for the sweep
 BATCH = 50  # rows
-AT_ONCE = 4  # batches; 200 messages to a queue without a leader leave its connection usable for others, 500 do not
+BATCH_OF_FACTS = 200  # rows: as many as the log takes in one transaction
+AT_ONCE = 200  # rows; so many to a queue without a leader leave its connection usable for others, 500 do not
 SLOW_AFTER = 0.05  # seconds a batch is alone on its way, so that what comes meanwhile travels together
 PACE = 0.1  # seconds from one batch of facts to the next: each costs every lane that takes it a transaction
 HOLD = 4.0  # seconds a row may wait here; then the sweep of any process may take it
@@ -30,10 +31,12 @@ Settle = Callable[[Sequence[OutboxRow], Sequence[PublishOutcome | None]], None]
 class Outlet:
     """Rows for one destination. After a batch of which nothing was confirmed a single row finds out when it is over."""
 
-    def __init__(self, bus: Bus, settle: Settle, *, pace: float = 0.0) -> None:
+    def __init__(self, bus: Bus, settle: Settle, *, pace: float = 0.0, batch: int = BATCH) -> None:
         """``pace``: seconds from one batch to the next, unless that one is full. Who comes alone waits for nothing."""
         self._bus = bus
         self._pace = pace
+        self._batch = batch
+        self._at_once = max(1, AT_ONCE // batch)
         self._left_at = float("-inf")
         self._settle = settle
         self._waiting: deque[tuple[float, OutboxRow]] = deque()
@@ -51,7 +54,7 @@ class Outlet:
         """Take a row for which there is room."""
         self._waiting.append((monotonic(), row))
         self._arrived.set()
-        if len(self._waiting) >= BATCH:
+        if len(self._waiting) >= self._batch:
             self._filled.set()
 
     async def run(self) -> None:
@@ -77,14 +80,14 @@ class Outlet:
     async def _fill(self) -> None:
         """Give a batch the time to become one, where another has just left."""
         left = self._left_at + self._pace - monotonic()
-        if left > 0 and len(self._waiting) < BATCH:
+        if left > 0 and len(self._waiting) < self._batch:
             self._filled.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._filled.wait()
 
     async def _next(self) -> None:
-        while len(self._on_their_way) >= (1 if self._is_doubtful else AT_ONCE):
+        while len(self._on_their_way) >= (1 if self._is_doubtful else self._at_once):
             await asyncio.wait(self._on_their_way, return_when=asyncio.FIRST_COMPLETED)
         batch = self._take()
         if batch:
@@ -98,7 +101,7 @@ class Outlet:
         """The next rows. With the bus down, and after `HOLD`, they are left to the sweep instead."""
         batch: list[OutboxRow] = []
         left: list[OutboxRow] = []
-        most = 1 if self._is_doubtful else BATCH
+        most = 1 if self._is_doubtful else self._batch
         too_old = monotonic() - HOLD
         is_up = self._bus.is_up()
         while self._waiting and len(batch) < most:

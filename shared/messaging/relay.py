@@ -12,7 +12,7 @@ from shared.db.pool import Database
 from shared.messaging.bus import Bus, Exchange, PublishOutcome
 from shared.messaging.journal import Journal
 from shared.messaging.outbox import Leftovers, OutboxRow, RowKey, claim_leftovers
-from shared.messaging.outlet import PACE, Outlet
+from shared.messaging.outlet import BATCH, BATCH_OF_FACTS, PACE, Outlet
 
 log = structlog.get_logger()
 
@@ -120,8 +120,8 @@ class Relay:
         destination = self._bus.destination(row.exchange, row.routing_key)
         outlet = self._outlets.get(destination)
         if outlet is None:
-            pace = PACE if row.exchange is Exchange.EVENTS else 0.0
-            outlet = self._outlets[destination] = Outlet(self._bus, self._settle, pace=pace)
+            pace, batch = (PACE, BATCH_OF_FACTS) if row.exchange is Exchange.EVENTS else (0.0, BATCH)
+            outlet = self._outlets[destination] = Outlet(self._bus, self._settle, pace=pace, batch=batch)
             if self._tasks is not None:
                 self._tasks.create_task(outlet.run())
         return outlet

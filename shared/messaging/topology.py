@@ -51,7 +51,7 @@ POLICY_REQUESTS = Lane(name="policy.requests", is_request=True, workers=4)
 POLICY_PREVIEWS = Lane(name="policy.previews", is_request=True, workers=1)  # seconds of work: nobody waits behind it
 POLICY_COMMANDS = Lane(
     name="policy.commands",
-    batch=50,
+    batch=100,
     binds=(
         "account.reset",
         "challenge.verified",

@@ -21,7 +21,7 @@ from shared.db.pool import Database
 from shared.ids import new_id
 from shared.messaging.bus import Exchange, Outgoing, PublishOutcome
 from shared.messaging.outbox import OutboxRow, claim_leftovers, insert_messages
-from shared.messaging.outlet import BATCH, Outlet
+from shared.messaging.outlet import BATCH, BATCH_OF_FACTS, Outlet
 from shared.messaging.postgres_lanes import PostgresLanes
 from shared.messaging.rabbitmq import RabbitBus
 from shared.messaging.relay import Relay
@@ -176,27 +176,28 @@ async def test_what_is_handed_over_is_published_at_once(
     assert got.message_id == row.message_id
 
 
+@pytest.mark.parametrize("batch", [BATCH, BATCH_OF_FACTS])
 async def test_what_comes_alone_leaves_at_once_and_what_follows_leaves_together(
-    database: Database, sql: "asyncpg.Connection[asyncpg.Record]"
+    database: Database, sql: "asyncpg.Connection[asyncpg.Record]", batch: int
 ) -> None:
     """A frame costs each lane that takes it a transaction, however little is in it; a full one waits for nothing."""
     lane = new_lane()
-    first, *rows = [row_for(lane) for _ in range(1 + BATCH + 1)]
+    first, *rows = [row_for(lane) for _ in range(1 + batch + 1)]
     await commit(database, [first, *rows])
     async with Moody(database, lane) as bus:
-        outlet = Outlet(bus, lambda _rows, _outcomes: None, pace=HOUR)
+        outlet = Outlet(bus, lambda _rows, _outcomes: None, pace=HOUR, batch=batch)
         async with running(outlet):
             outlet.put(first)
             await eventually(lambda: count(bus, [first]), lambda asked: asked == 1)
-            for row in rows[: BATCH - 1]:
+            for row in rows[: batch - 1]:
                 outlet.put(row)
             await sql.fetchval("SELECT 1")  # time enough for whoever does not wait
             assert await count(bus, rows) == 0
-            outlet.put(rows[BATCH - 1])
-            await eventually(lambda: count(bus, rows), lambda asked: asked == BATCH)
-            outlet.put(rows[BATCH])
+            outlet.put(rows[batch - 1])
+            await eventually(lambda: count(bus, rows), lambda asked: asked == batch)
+            outlet.put(rows[batch])
             await outlet.flush()
-            assert await count(bus, rows) == BATCH + 1
+            assert await count(bus, rows) == batch + 1
 
 
 async def test_killed_between_publish_and_mark_the_message_counts_once(

@@ -21,7 +21,7 @@ from shared.messaging.rabbitmq.envelope import PERSISTENT, Parcel, outgoing_parc
 from shared.messaging.rabbitmq.frames import CONTENT_TYPE, Framed, listing, pack
 from shared.messaging.topology import EVERY_FACT, Lane, matches
 
-MOST_MESSAGES = 64  # in a frame
+MOST_MESSAGES = 200  # in a frame
 MOST_BYTES = 256 * 1024  # of a frame's bodies; a larger message leaves by itself
 KNOWN_KEYS = 1_000  # routing keys that are kept in memory
 _WORST_FIRST = (PublishOutcome.UNROUTABLE, PublishOutcome.REFUSED, PublishOutcome.UNKNOWN, PublishOutcome.CONFIRMED)

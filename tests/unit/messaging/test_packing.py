@@ -14,7 +14,7 @@ from shared.messaging.topology import Lane
 
 AUDIT = Lane(name="audit", binds=("#",), batch=200)
 POLICY = Lane(name="policy", binds=("factor.*",), batch=20)
-WORK = Lane(name="work", batch=100)
+WORK = Lane(name="work", batch=1_000)
 SINGLE = Lane(name="single")
 PACKING = Packing([AUDIT, POLICY, WORK, SINGLE])
 EVENTS, COMMANDS = Exchange.EVENTS.value, Exchange.COMMANDS.value
