@@ -1,9 +1,8 @@
 """Answers on their way to the gateway: sealed as a whole, the same bytes for every repetition of a request."""
 
-import json
 from dataclasses import dataclass
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from shared.contracts.commands import Request
 from shared.contracts.envelope import Envelope
@@ -34,14 +33,14 @@ def seal_answer(ring: KeyRing, envelope: Envelope[Request], outcome: Outcome) ->
     content: dict[str, object]
     match outcome:
         case Ok(data):
-            content = {"ok": data.model_dump(mode="json")}
+            content = {"ok": data}
         case Refused(refusal):
-            content = {"refused": refusal.model_dump(mode="json")}
+            content = {"refused": refusal}
         case Done():
             content = {"ok": {}}
         case Discard():
-            content = {"refused": Refusal(code=RefusalCode.INTERNAL_ERROR).model_dump(mode="json")}
-    return seal_bytes(ring, json.dumps(content).encode(), answer_place(envelope)).encode()
+            content = {"refused": Refusal(code=RefusalCode.INTERNAL_ERROR)}
+    return seal_bytes(ring, to_json(content), answer_place(envelope)).encode()
 
 
 def open_answer(ring: KeyRing, envelope: Envelope[Request], body: bytes) -> OpenedAnswer:
