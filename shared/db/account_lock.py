@@ -13,6 +13,9 @@ from shared.db.connection import Connection
 Account = tuple[UUID, str]
 """Tenant and account id."""
 
+KEY_OF_ROW = "hashtextextended(tenant_id || ':' || account_id, 0)"
+"""The lock's key in SQL, of a row that has both; for who finds an account and locks it in one statement."""
+
 
 async def lock_account(conn: Connection, tenant_id: UUID, account_id: str) -> None:
     """Wait for the account's lock; freed at the end of the transaction."""
@@ -55,11 +58,11 @@ async def lock_page(conn: Connection, tenant_id: UUID, account_ids: Sequence[str
 async def try_lock_accounts(conn: Connection, accounts: Sequence[Account]) -> Collection[Account]:
     """Lock those of ``accounts`` that nobody holds, without waiting: a frame that waited for two could deadlock."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT tenant_id, account_id
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-         WHERE pg_try_advisory_xact_lock(hashtextextended(tenant_id || ':' || account_id, 0))
-        """,
+         WHERE pg_try_advisory_xact_lock({KEY_OF_ROW})
+        """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in accounts],
         [account_id for _, account_id in accounts],
     )

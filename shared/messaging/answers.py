@@ -58,34 +58,6 @@ async def load_answers(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) 
     return [StoredAnswer(**dict(row)) for row in rows]
 
 
-async def insert_answers(conn: Connection, answers: Sequence[StoredAnswer]) -> None:
-    """Store answers with the decisions that they tell; each key once. A row whose time is over gives way.
-
-    Raises `AnsweredMeanwhile`: the transaction rolls back and starts again.
-    """
-    stored = await conn.fetch(
-        """
-        INSERT INTO bus.answers AS a (tenant_id, scope, key, fingerprint, reply, holds_secret, account_id)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::boolean[], $7::text[])
-            ON CONFLICT (tenant_id, scope, key) DO UPDATE
-           SET fingerprint = excluded.fingerprint, reply = excluded.reply, holds_secret = excluded.holds_secret,
-               account_id = excluded.account_id, answered_at = now()
-         WHERE a.answered_at < now() - $8::interval
-        RETURNING true
-        """,
-        [answer.tenant_id for answer in answers],
-        [answer.scope for answer in answers],
-        [answer.key for answer in answers],
-        [answer.fingerprint for answer in answers],
-        [answer.reply for answer in answers],
-        [answer.holds_secret for answer in answers],
-        [answer.account_id for answer in answers],
-        ANSWER_LIFETIME,
-    )
-    if len(stored) < len(answers):
-        raise AnsweredMeanwhile
-
-
 async def forget_answers(conn: Connection, tenant_id: UUID, account_id: str) -> None:
     """Delete the answers to requests about an account, which is erased."""
     await conn.execute("DELETE FROM bus.answers WHERE tenant_id = $1 AND account_id = $2", tenant_id, account_id)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -45,20 +45,28 @@ class OutboxRow:
         )
 
 
+STORED = """
+  INSERT INTO bus.outbox (message_id, tenant_id, exchange, routing_key, body, has_own_queue)
+  SELECT said.*, said.exchange = $6
+                 AND EXISTS (SELECT FROM bus.tenants_on_the_broker AS t WHERE t.tenant_id = said.tenant_id)
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
+      AS said (message_id, tenant_id, exchange, routing_key, body)
+  RETURNING message_id, has_own_queue
+"""
+
+
 async def insert_messages(conn: Connection, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
     """Store messages in the transaction of the rows that they speak about; as they are to be handed over."""
     found = await conn.fetch(
-        """
-        WITH stored AS (
-          INSERT INTO bus.outbox (message_id, tenant_id, exchange, routing_key, body, has_own_queue)
-          SELECT said.*, said.exchange = $6
-                         AND EXISTS (SELECT FROM bus.tenants_on_the_broker AS t WHERE t.tenant_id = said.tenant_id)
-            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
-              AS said (message_id, tenant_id, exchange, routing_key, body)
-          RETURNING message_id, has_own_queue
-        )
-        SELECT message_id FROM stored WHERE has_own_queue
-        """,
+        f"WITH stored AS ({STORED}) SELECT message_id FROM stored WHERE has_own_queue",  # noqa: S608 - a constant
+        *columns(rows),
+    )
+    return as_stored(rows, {each["message_id"] for each in found})
+
+
+def columns(rows: Sequence[OutboxRow]) -> tuple[object, ...]:
+    """The six parameters of `STORED`."""
+    return (
         [row.message_id for row in rows],
         [row.tenant_id for row in rows],
         [row.exchange.value for row in rows],
@@ -66,7 +74,10 @@ async def insert_messages(conn: Connection, rows: Sequence[OutboxRow]) -> list[O
         [row.body for row in rows],
         Exchange.EVENTS.value,
     )
-    own = {each["message_id"] for each in found}
+
+
+def as_stored(rows: Sequence[OutboxRow], own: Container[UUID]) -> list[OutboxRow]:
+    """The rows as they are handed over; ``own``: the messages whose tenant has a queue of its own."""
     return [dataclasses.replace(row, has_own_queue=True) if row.message_id in own else row for row in rows]
 
 

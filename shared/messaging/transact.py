@@ -8,7 +8,7 @@ from shared.contracts.envelope import Envelope
 from shared.crypto.keyring import KeyRing
 from shared.db.pool import Database
 from shared.messaging.answering import repeated, seal_answer, stored_answer
-from shared.messaging.answers import StoredAnswer, insert_answers, load_answers
+from shared.messaging.answers import StoredAnswer, load_answers
 from shared.messaging.bus import Ack, Disposition, Reply
 from shared.messaging.handler_table import Row
 from shared.messaging.inbox import claim_messages
@@ -16,6 +16,7 @@ from shared.messaging.item import Item, RequestId
 from shared.messaging.outbox import insert_messages
 from shared.messaging.outcome import Deferred, Discard, ListOutcome, Ok, Outcome, Refused
 from shared.messaging.relay import Relay
+from shared.messaging.said import insert_said
 from shared.messaging.unit_of_work import UnitOfWork, outbox_row
 
 D = TypeVar("D")
@@ -66,10 +67,10 @@ class Transactor(Generic[D]):
             fresh = [item for item in items if item not in known]
             outcomes = await self._call(row, fresh, uow) if fresh else {}
             answers = self._answers_of(outcomes)
-            if answers:
-                await insert_answers(conn, answers)
             rows = [outbox_row(envelope) for envelope in uow.published]
-            if rows:
+            if answers:
+                rows = await insert_said(conn, answers, rows)
+            elif rows:
                 rows = await insert_messages(conn, rows)
         self._relay.hand_over(rows)
         for wake in uow.on_commit:

@@ -152,7 +152,7 @@ def test_the_statements_of_a_login_are_among_those_judged() -> None:
     assert {
         "gateway.api_keys.find_key",
         "otp_worker.accounts.load_accounts",
-        "otp_worker.challenges.judge_challenges",
+        "otp_worker.verdicts.store_verdicts",
         "messaging.answers.load_answers",
         "messaging.outbox.mark_published",
         "messaging.inbox.claim_messages",

@@ -12,10 +12,11 @@ from services.audit.queries.entries import append_entries
 from services.otp_worker.domain.account import AccountState
 from services.otp_worker.domain.throttle import Throttle
 from services.otp_worker.queries.accounts import save_accounts
-from services.otp_worker.queries.challenges import judge_challenges, load_open_challenges, save_sends
+from services.otp_worker.queries.challenges import load_open_challenges, save_sends
 from services.otp_worker.queries.codes import spend_codes
-from services.otp_worker.queries.factors import load_factors, use_factors
+from services.otp_worker.queries.factors import load_factors
 from services.otp_worker.queries.trusted_devices import list_devices, touch_devices
+from services.otp_worker.queries.verdicts import store_verdicts
 from shared.clock import host_now
 from shared.contracts.types import ChallengeId
 from shared.db.connection import Connection
@@ -59,8 +60,8 @@ async def _save_accounts(conn: Connection, tenant_id: UUID) -> None:
 
 async def _judge(conn: Connection, tenant_id: UUID) -> None:
     found = await load_open_challenges(conn, [(tenant_id, name) for name in _names()])
-    judged = [(tenant_id, replace(each, attempts=1)) for several in found.values() for each in several]
-    assert await judge_challenges(conn, judged, [NOW] * len(judged))
+    judged = [(tenant_id, replace(each, attempts=1), NOW) for several in found.values() for each in several]
+    assert await store_verdicts(conn, judged, [], {}) == (len(judged), 0)
 
 
 async def _send(conn: Connection, tenant_id: UUID) -> None:
@@ -76,8 +77,8 @@ async def _spend(conn: Connection, tenant_id: UUID) -> None:
 
 async def _use(conn: Connection, tenant_id: UUID) -> None:
     found = await load_factors(conn, [(tenant_id, name) for name in _names()])
-    used = [(tenant_id, each.id) for several in found.values() for each in several]
-    assert await use_factors(conn, used, [1] * len(used), [NOW] * len(used))
+    used = [(tenant_id, each.id, 1, NOW) for several in found.values() for each in several]
+    assert await store_verdicts(conn, [], used, {}) == (0, len(used))
 
 
 async def _touch(conn: Connection, tenant_id: UUID) -> None:

@@ -23,19 +23,20 @@ from services.otp_worker.domain.sending import SentCode
 from services.otp_worker.queries.accounts import load_accounts, save_accounts
 from services.otp_worker.queries.backup_codes import count_codes
 from services.otp_worker.queries.challenges import (
-    find_accounts,
     insert_challenges,
-    judge_challenges,
     load_challenge,
     load_open_challenges,
     lock_challenges,
     save_sends,
+    try_lock_owners,
 )
 from services.otp_worker.queries.codes import insert_codes, load_codes, spend_codes
 from services.otp_worker.queries.expiry import expire_challenges, expire_factors
-from services.otp_worker.queries.factors import load_factors, use_factors
+from services.otp_worker.queries.factors import load_factors
+from services.otp_worker.queries.people import load_people
 from services.otp_worker.queries.redemptions import redeem_challenge
 from services.otp_worker.queries.trusted_devices import find_devices, list_devices, touch_devices
+from services.otp_worker.queries.verdicts import store_verdicts
 from services.policy.queries.recovery_requests import open_request, requests_since
 from services.policy.queries.standings import read_standings
 from services.policy.queries.timers import cancel_timers, claim_due_timers, seconds_to_next_timer
@@ -45,10 +46,11 @@ from shared.contracts.types import ChallengeId, ChallengeState, Channel, DeviceI
 from shared.db.admin_action import read_action_facts
 from shared.db.connection import Connection
 from shared.ids import new_id
-from shared.messaging.answers import StoredAnswer, insert_answers, load_answers
+from shared.messaging.answers import StoredAnswer, load_answers
 from shared.messaging.bus import Exchange
 from shared.messaging.inbox import claim_messages
 from shared.messaging.outbox import OutboxRow, claim_leftovers, insert_messages, mark_failed, mark_published
+from shared.messaging.said import insert_said
 from tests.support.plans import nodes
 from tests.support.touched import pages, plans_of, rows_thrown_away
 
@@ -109,19 +111,23 @@ def hot_path(rows: Rows) -> dict[str, Asked]:
     new = [(tenant_id, replace(each, id=ChallengeId(new_id())), 0) for each in known]
     otp = {
         "accounts": Asked("otp_worker", lambda conn: load_accounts(conn, accounts)),
+        "people": Asked("otp_worker", lambda conn: load_people(conn, accounts)),
         "throttles": Asked("otp_worker", lambda conn: save_accounts(conn, dict.fromkeys(accounts, AccountState()))),
         "factors": Asked("otp_worker", lambda conn: load_factors(conn, accounts)),
         "steps": Asked(
             "otp_worker",
-            lambda conn: use_factors(conn, [(tenant_id, FactorId(each)) for each in rows.ids], [1] * FRAME, later),
+            lambda conn: store_verdicts(conn, [], [(tenant_id, FactorId(each), 1, now) for each in rows.ids], {}),
         ),
-        "whose challenges": Asked("otp_worker", lambda conn: find_accounts(conn, challenges)),
+        "whose challenges": Asked("otp_worker", lambda conn: try_lock_owners(conn, challenges)),
         "challenges": Asked("otp_worker", lambda conn: lock_challenges(conn, challenges)),
         "a challenge": Asked("otp_worker", lambda conn: load_challenge(conn, tenant_id, one), 1),
         "open challenges": Asked("otp_worker", lambda conn: load_open_challenges(conn, accounts)),
         "new challenges": Asked("otp_worker", lambda conn: insert_challenges(conn, new)),
         "verdicts": Asked(
-            "otp_worker", lambda conn: judge_challenges(conn, [(tenant_id, each) for each in known], later)
+            "otp_worker",
+            lambda conn: store_verdicts(
+                conn, [(tenant_id, each, now) for each in known], [], dict.fromkeys(accounts, AccountState())
+            ),
         ),
         "sends": Asked("otp_worker", lambda conn: save_sends(conn, [(tenant_id, each) for each in known])),
         "codes": Asked("otp_worker", lambda conn: load_codes(conn, challenges)),
@@ -154,7 +160,7 @@ def hot_path(rows: Rows) -> dict[str, Asked]:
         "answers": Asked(
             "otp_worker", lambda conn: load_answers(conn, [(each.tenant_id, each.scope, each.key) for each in answers])
         ),
-        "new answers": Asked("otp_worker", lambda conn: insert_answers(conn, answers)),
+        "new answers": Asked("otp_worker", lambda conn: insert_said(conn, answers, [])),
         "outbox": Asked("otp_worker", lambda conn: insert_messages(conn, said)),
         "what was published": Asked(
             "otp_worker", lambda conn: mark_published(conn, [(each, "x") for each in rows.ids])

@@ -12,8 +12,9 @@ from shared.contracts.envelope import Envelope, Event, begin
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import RequestKey
 from shared.crypto.sealing import open_bytes, reply_place, seal_bytes
-from shared.messaging.answers import AnsweredMeanwhile, StoredAnswer, insert_answers, load_answers
+from shared.messaging.answers import AnsweredMeanwhile, StoredAnswer, load_answers
 from shared.messaging.outbox import insert_messages
+from shared.messaging.said import insert_said
 from shared.messaging.unit_of_work import UnitOfWork, outbox_row
 
 
@@ -93,7 +94,7 @@ async def _once(
                 reply=reply,
                 holds_secret=True,
             )
-            await insert_answers(uow.conn, [answer])
+            await insert_said(uow.conn, [answer], [])
     return outcome
 
 

@@ -13,15 +13,13 @@ from services.otp_worker.domain.views import challenge_view
 from services.otp_worker.handlers.attempts import Attempt, Mailbox, NotOffered, over_reason, target_of
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sending import Destination, destination_of, mailbox_of, send_code
-from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.backup_codes import count_codes
-from services.otp_worker.queries.challenges import cancel_challenges, find_accounts, load_challenge, lock_challenges
-from services.otp_worker.queries.factors import load_factors
+from services.otp_worker.queries.challenges import cancel_challenges, load_challenge, lock_challenges, lock_owner
+from services.otp_worker.queries.people import load_people
 from shared.contracts.commands import CancelChallenge, ReadChallenge, SendCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import Refusal, RefusalCode
 from shared.contracts.types import ChallengeId, ChallengeState
-from shared.db.account_lock import lock_account
 from shared.messaging.outcome import Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -64,10 +62,9 @@ async def read_challenge(asked: Envelope[ReadChallenge], uow: UnitOfWork, _: Dep
     if challenge is None:
         return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
     key = asked.tenant_id, challenge.account_id
-    accounts = await load_accounts(uow.conn, [key])
+    accounts, factors = await load_people(uow.conn, [key])
     if key not in accounts:
         return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
-    factors = await load_factors(uow.conn, [key])
     codes_left = await count_codes(uow.conn, [key])
     attempt = Attempt(account=accounts[key], challenge=challenge, factors=factors[key], codes=())
     return _Seen(attempt, codes_left.get(key, CodesLeft())).answer()
@@ -144,16 +141,14 @@ def _destination(attempt: Attempt, asked: Envelope[SendCode]) -> Destination | R
 
 async def _take(tenant_id: UUID, challenge_id: ChallengeId, uow: UnitOfWork) -> _Seen | None:
     """The challenge under its account's lock."""
-    owner = (await find_accounts(uow.conn, [(tenant_id, challenge_id)])).get((tenant_id, challenge_id))
+    owner = await lock_owner(uow.conn, tenant_id, challenge_id)
     if owner is None:
         return None
-    await lock_account(uow.conn, *owner)
     challenges = await lock_challenges(uow.conn, [(tenant_id, challenge_id)])
-    accounts = await load_accounts(uow.conn, [owner])
+    accounts, factors = await load_people(uow.conn, [owner])
     challenge = challenges.get((tenant_id, challenge_id))  # gone, if its account was erased before the lock was ours
     if owner not in accounts or challenge is None:
         return None
-    factors = await load_factors(uow.conn, [owner])
     codes_left = await count_codes(uow.conn, [owner])
     attempt = Attempt(account=accounts[owner], challenge=challenge, factors=factors[owner], codes=())
     return _Seen(attempt, codes_left.get(owner, CodesLeft()))

@@ -12,12 +12,13 @@ from services.otp_worker.domain.account import Account, AccountState
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.sending import SentCode
 from services.otp_worker.domain.trusted_device import TrustedDevice
-from services.otp_worker.queries.accounts import Key, note_successes, save_accounts
-from services.otp_worker.queries.challenges import insert_challenges, judge_challenges, save_sends
+from services.otp_worker.queries.accounts import Key, save_accounts
+from services.otp_worker.queries.challenges import insert_challenges, save_sends
 from services.otp_worker.queries.codes import insert_codes, spend_codes
-from services.otp_worker.queries.factors import burn_step, suspend_factor, use_factors
+from services.otp_worker.queries.factors import burn_step, suspend_factor
 from services.otp_worker.queries.redemptions import hold_challenge
 from services.otp_worker.queries.trusted_devices import insert_devices, touch_devices
+from services.otp_worker.queries.verdicts import Judged, Used, store_verdicts
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.types import ChallengeId, DeviceId, FactorId
 from shared.messaging.unit_of_work import UnitOfWork
@@ -36,9 +37,9 @@ class Changes:
     issued: list[tuple[UUID, Challenge, int]] = field(default_factory=list)
     sends: list[tuple[UUID, Challenge]] = field(default_factory=list)
     codes: list[tuple[UUID, ChallengeId, SentCode]] = field(default_factory=list)
-    judged: list[tuple[UUID, Challenge, dt.datetime]] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     redeemable: list[tuple[UUID, ChallengeId, bytes, str | None]] = field(default_factory=list)
-    used_factors: list[tuple[UUID, FactorId, int | None, dt.datetime]] = field(default_factory=list)
+    used_factors: list[Used] = field(default_factory=list)
     burnt_steps: list[tuple[UUID, FactorId, int]] = field(default_factory=list)
     suspended: list[tuple[UUID, FactorId]] = field(default_factory=list)
     used_devices: list[tuple[UUID, DeviceId, dt.datetime]] = field(default_factory=list)
@@ -68,8 +69,6 @@ class Changes:
         await self._store_judged(uow)
         if self.accounts:
             await save_accounts(uow.conn, self.accounts)
-        if self.succeeded:
-            await note_successes(uow.conn, self.succeeded)
         if self.issued:
             await insert_challenges(uow.conn, self.issued)
         if self.sends:
@@ -93,25 +92,12 @@ class Changes:
         uow.publish(*self.messages)
 
     async def _store_judged(self, uow: UnitOfWork) -> None:
-        if self.judged:
-            stored = await judge_challenges(
-                uow.conn,
-                [(tenant_id, challenge) for tenant_id, challenge, _ in self.judged],
-                [at for _, _, at in self.judged],
-            )
-            if len(stored) != len(self.judged):
-                raise LostUpdate("challenge")
+        if self.judged or self.used_factors or self.succeeded:
+            stored = await store_verdicts(uow.conn, self.judged, self.used_factors, self.succeeded)
+            if stored != (len(self.judged), len(self.used_factors)):
+                raise LostUpdate("challenge or factor")
         for tenant_id, challenge_id, digest, device in self.redeemable:
             await hold_challenge(uow.conn, tenant_id, challenge_id, digest, trusts_device=device)
-        if self.used_factors:
-            used = await use_factors(
-                uow.conn,
-                [(tenant_id, factor_id) for tenant_id, factor_id, _, _ in self.used_factors],
-                [step for _, _, step, _ in self.used_factors],
-                [at for _, _, _, at in self.used_factors],
-            )
-            if used != len(self.used_factors):
-                raise LostUpdate("factor")
         spent = [(tenant_id, each.id, at) for tenant_id, each, at in self.judged if each.verified_by and each.sends]
         if spent:
             await spend_codes(uow.conn, [(tenant_id, each) for tenant_id, each, _ in spent], [at for _, _, at in spent])

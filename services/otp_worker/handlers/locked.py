@@ -7,9 +7,8 @@ from uuid import UUID
 from services.otp_worker.domain.account import Account
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import Factor
-from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.challenges import lock_challenges
-from services.otp_worker.queries.factors import load_factors
+from services.otp_worker.queries.people import load_people
 from shared.contracts.types import ChallengeId
 from shared.db.account_lock import lock_account, lock_page
 from shared.messaging.unit_of_work import UnitOfWork
@@ -34,19 +33,15 @@ async def lock(uow: UnitOfWork, tenant_id: UUID, account_id: str | None) -> Lock
         return None
     key = tenant_id, account_id
     await lock_account(uow.conn, *key)
-    accounts = await load_accounts(uow.conn, [key])
-    if key not in accounts:
-        return None
-    factors = await load_factors(uow.conn, [key])
-    return Locked(account=accounts[key], factors=factors[key])
+    accounts, factors = await load_people(uow.conn, [key])
+    return Locked(account=accounts[key], factors=factors[key]) if key in accounts else None
 
 
 async def lock_several(uow: UnitOfWork, tenant_id: UUID, account_ids: Sequence[str]) -> Mapping[str, Locked]:
     """Wait for the locks of all, then read; whom policy does not know is not in the answer."""
     keys = [(tenant_id, account_id) for account_id in account_ids]
     await lock_page(uow.conn, tenant_id, account_ids)
-    accounts = await load_accounts(uow.conn, keys)
-    factors = await load_factors(uow.conn, keys)
+    accounts, factors = await load_people(uow.conn, keys)
     return {account.id: Locked(account=account, factors=factors.get(key, ())) for key, account in accounts.items()}
 
 

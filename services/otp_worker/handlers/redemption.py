@@ -17,7 +17,7 @@ from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.locked import Locked, lock
 from services.otp_worker.handlers.successes import trust_device
 from services.otp_worker.queries import redemptions
-from services.otp_worker.queries.challenges import find_accounts, lock_challenges
+from services.otp_worker.queries.challenges import lock_challenges, lock_owner
 from shared.contracts.commands import RedeemChallenge, RenewRedemption, VerifyCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RedeemAnswer, RefusalCode, Renewed, TrustedDeviceToken, VerifyAnswer
@@ -50,7 +50,7 @@ async def renew_redemption(asked: Envelope[RenewRedemption], uow: UnitOfWork, _:
 async def redeem_challenge(asked: Redeem, uow: UnitOfWork, deps: Deps) -> Outcome:
     """The assertion, once. Every fault is the same refusal: whoever guesses learns nothing by it."""
     key = asked.tenant_id, asked.data.challenge_id
-    owner = (await find_accounts(uow.conn, [key])).get(key)
+    owner = await lock_owner(uow.conn, *key)
     code = open_typed(deps.typed, asked.data.code, asked.tenant_id, str(asked.data.challenge_id), "redeem_code")
     locked = await lock(uow, *owner) if owner is not None else None
     challenge = (await lock_challenges(uow.conn, [key])).get(key) if locked is not None else None

@@ -13,10 +13,9 @@ from services.otp_worker.domain.views import factor_view
 from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.code_sets import acknowledged, make_codes
 from services.otp_worker.handlers.locked import lock, proof_of
-from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.backup_codes import count_codes
-from services.otp_worker.queries.factors import load_factors
 from services.otp_worker.queries.pending_codes import PendingSet, acknowledge_pending_set, find_pending_set
+from services.otp_worker.queries.people import load_people
 from services.otp_worker.queries.trusted_devices import list_devices
 from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RegenerateBackupCodes
 from shared.contracts.envelope import Envelope
@@ -37,12 +36,12 @@ from shared.rules.advice import keeping
 async def read_security(asked: Envelope[ReadSecurity], uow: UnitOfWork, _: Deps) -> Outcome:
     """Factors, backup codes and trusts as they hold now."""
     key = asked.tenant_id, asked.account_id or ""
-    account = (await load_accounts(uow.conn, [key])).get(key)
+    accounts, factors = await load_people(uow.conn, [key])
+    account = accounts.get(key)
     if account is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    factors = (await load_factors(uow.conn, [key]))[key]
     devices = await list_devices(uow.conn, *key)
-    alive = [factor for factor in factors if factor.expires_at is None or account.now < factor.expires_at]
+    alive = [factor for factor in factors[key] if factor.expires_at is None or account.now < factor.expires_at]
     view = SecurityView(
         factors=tuple(factor_view(factor) for factor in sorted(alive, key=lambda factor: factor.id.int)),
         backup_codes=await _status(uow, account),

@@ -11,10 +11,10 @@ from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import Factor, offered
 from services.otp_worker.domain.trusted_device import TrustedDevice, is_trusted
-from services.otp_worker.queries.accounts import Key, load_accounts
+from services.otp_worker.queries.accounts import Key
 from services.otp_worker.queries.backup_codes import count_codes
 from services.otp_worker.queries.challenges import load_open_challenges
-from services.otp_worker.queries.factors import load_factors
+from services.otp_worker.queries.people import load_people
 from services.otp_worker.queries.trusted_devices import find_devices
 from shared.contracts.commands import StartLogin
 from shared.contracts.envelope import Envelope
@@ -61,8 +61,7 @@ async def load_situations(logins: Sequence[Login], uow: UnitOfWork, deps: Deps) 
     keys = sorted(locked)
     if not keys:
         return {}
-    accounts = await load_accounts(uow.conn, keys)
-    factors = await load_factors(uow.conn, keys)
+    accounts, factors = await load_people(uow.conn, keys)
     challenges = await load_open_challenges(uow.conn, keys)
     codes_left = await count_codes(uow.conn, keys)
     decided_now = _first_of_each(logins)

@@ -26,15 +26,13 @@ from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.failures import already_used, reject, throttled
 from services.otp_worker.handlers.redemption import hold
 from services.otp_worker.handlers.successes import Proof, accept, prove_mailbox
-from services.otp_worker.queries.accounts import load_accounts
-from services.otp_worker.queries.challenges import ChallengeKey, find_accounts, lock_challenges
+from services.otp_worker.queries.challenges import ChallengeKey, lock_challenges, lock_owner, try_lock_owners
 from services.otp_worker.queries.codes import load_codes
-from services.otp_worker.queries.factors import load_factors
+from services.otp_worker.queries.people import load_people
 from shared.contracts.commands import VerifyCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ChallengeState, Purpose
-from shared.db.account_lock import lock_accounts
 from shared.db.connection import Connection
 from shared.messaging.outcome import Deferred, ListOutcome, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -55,14 +53,16 @@ async def verify_codes(typed: Sequence[Typed], uow: UnitOfWork, deps: Deps) -> l
 
 async def _take(typed: Sequence[Typed], conn: Connection) -> list[Typed]:
     """Those judged now, their accounts locked. Backup codes go singly: their slow hash would hold up the others."""
-    owners = await find_accounts(conn, [_key(each) for each in typed])
-    locked = await lock_accounts(conn, list(owners.values()))
+    if len(typed) == 1:
+        await lock_owner(conn, *_key(typed[0]))
+        return list(typed)
+    owners = await try_lock_owners(conn, [_key(each) for each in typed])
     mine, taken = [], set()
     for each in typed:
         owner = owners.get(_key(each))
-        if owner is None:
+        if _key(each) not in owners:
             mine.append(each)  # no such challenge, which is soon said
-        elif owner in locked and owner not in taken and (each.data.code is not None or len(typed) == 1):
+        elif owner is not None and owner not in taken and each.data.code is not None:
             taken.add(owner)
             mine.append(each)
     return mine
@@ -74,8 +74,7 @@ async def load_attempts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[
         return {}
     challenges = await lock_challenges(conn, keys)
     owners = list({(tenant_id, each.account_id) for (tenant_id, _), each in challenges.items()})
-    accounts = await load_accounts(conn, owners)
-    factors = await load_factors(conn, owners)
+    accounts, factors = await load_people(conn, owners)
     with_codes = [key for key, each in challenges.items() if each.sends]
     codes = await load_codes(conn, with_codes) if with_codes else {}
     return {

@@ -1,7 +1,7 @@
 """Accounts: what policy and the gateway publish of them, and our own row."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,18 +18,14 @@ from shared.db.connection import Connection, Record
 
 Key = tuple[UUID, str]
 
-
-async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Account]:
-    """These accounts as they are now; read after their locks. What policy does not know is not in the answer."""
-    rows = await conn.fetch(
-        """
-        SELECT f.tenant_id, f.account_id, f.tenant_now, now() AS system_now, f.role, f.is_active, f.is_sso,
+COLUMNS = """
+               f.tenant_id, f.account_id, f.tenant_now, now() AS system_now, f.role, f.is_active,
                greatest(f.created_at, f.left_sso_at, f.role_changed_at, f.restarted_at) AS subject_since,
                f.email_sealed, f.email_masked, f.email_digest, f.email_verified, f.email_proved_at, f.email_changed_at,
                CASE WHEN f.former_email_until > f.tenant_now THEN f.former_email END AS former_email,
                f.phone_sealed, f.phone_masked, f.phone_digest, f.locale, f.time_zone,
                greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
-               f.policy_version, f.policy::text AS policy, f.covered, f.earlier_policies, f.is_individually_required,
+               f.policy::text AS policy, f.covered, f.earlier_policies, f.is_individually_required,
                f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since, f.notice_from,
                f.sso_since,
                t.name AS tenant_name, t.settings::text AS tenant_settings,
@@ -42,7 +38,9 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                a.recovery_key_made_at, a.recovery_key_acknowledged_at, a.proofs_from, a.carried_proof_id, a.disputed_at,
                r.recovery_id, r.ready_at AS recovery_ready_at,
                k.wrapped AS tenant_key, d.wrapped AS account_key
-          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+"""
+SOURCES = """
+               unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
           JOIN policy.login_facts AS f ON f.tenant_id = wanted.tenant_id AND f.account_id = wanted.account_id
           LEFT JOIN gateway.tenant_profiles AS t ON t.tenant_id = wanted.tenant_id
           LEFT JOIN otp.accounts AS a ON a.tenant_id = wanted.tenant_id AND a.account_id = wanted.account_id
@@ -50,36 +48,30 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
                 AND (r.state = 'waiting' OR r.draft_until > f.tenant_now)
           LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = wanted.tenant_id
           LEFT JOIN otp.account_keys AS d ON d.tenant_id = wanted.tenant_id AND d.account_id = wanted.account_id
-         WHERE f.account_id = ANY ($2::text[])  -- to be looked up, also in a table that nobody has counted yet
+"""
+LIVING = """
+               f.account_id = ANY ($2::text[])  -- to be looked up, also in a table that nobody has counted yet
            AND NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
                             WHERE gone.tenant_id = wanted.tenant_id AND gone.account_id = wanted.account_id
                               AND NOT gone.is_cleared)  -- what we have is of the account that had the id before
-        """,
+"""
+
+
+async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Account]:
+    """These accounts as they are now; read after their locks. What policy does not know is not in the answer."""
+    rows = await conn.fetch(
+        f"SELECT {COLUMNS} FROM {SOURCES} WHERE {LIVING}",  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
+    return accounts_of(rows)
+
+
+def accounts_of(rows: Iterable[Record]) -> dict[Key, Account]:
+    """Rows of those columns as accounts."""
     parsed = _Parsed()
     accounts = (_account(row, parsed) for row in rows)
     return {account.key: account for account in accounts}
-
-
-async def note_successes(conn: Connection, states: Mapping[Key, AccountState]) -> None:
-    """Write what a right code changes, as `save_accounts` would; most logins change nothing else."""
-    keys, values = list(states), list(states.values())
-    await conn.execute(
-        """
-        INSERT INTO otp.accounts AS a (tenant_id, account_id, failures_in_row, throttled_until, last_success_at)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[])
-            ON CONFLICT (tenant_id, account_id) DO UPDATE
-           SET failures_in_row = excluded.failures_in_row, throttled_until = excluded.throttled_until,
-               last_success_at = excluded.last_success_at
-        """,
-        [tenant_id for tenant_id, _ in keys],
-        [account_id for _, account_id in keys],
-        [state.throttle.failures_in_row for state in values],
-        [state.throttle.throttled_until for state in values],
-        [state.last_success_at for state in values],
-    )
 
 
 async def save_accounts(conn: Connection, states: Mapping[Key, AccountState]) -> None:

@@ -9,6 +9,7 @@ from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import PENDING_LIFETIME, STEP_UP_LIFETIME
 from services.otp_worker.queries.accounts import Key, contact
 from shared.contracts.types import ChallengeId, ChallengeState, FactorId, Purpose, RecoveryId
+from shared.db.account_lock import KEY_OF_ROW
 from shared.db.connection import Connection, Record
 
 ChallengeKey = tuple[UUID, ChallengeId]
@@ -20,21 +21,39 @@ _COLUMNS = """
 """
 
 
-async def find_accounts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Key]:
-    """Whose challenges these are; that never changes, so it may be read before the lock."""
+async def lock_owner(conn: Connection, tenant_id: UUID, challenge_id: ChallengeId) -> Key | None:
+    """Wait for the lock of the account whose challenge this is; that never changes, so it is found before the lock is
+    ours. None: there is no such challenge.
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT account_id, pg_advisory_xact_lock({KEY_OF_ROW}) FROM otp.challenges
+         WHERE tenant_id = $1 AND challenge_id = $2
+        """,  # noqa: S608 - a constant
+        tenant_id,
+        challenge_id,
+    )
+    return None if row is None else (tenant_id, row["account_id"])
+
+
+async def try_lock_owners(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Key | None]:
+    """Whose challenges these are, the locks of those accounts taken without waiting; None: somebody else holds it."""
     rows = await conn.fetch(
-        """
-        SELECT c.tenant_id, c.challenge_id, c.account_id
-          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
+        f"""
+        SELECT tenant_id, challenge_id, account_id, pg_try_advisory_xact_lock({KEY_OF_ROW}) AS is_ours
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant, challenge)
          CROSS JOIN LATERAL (
                SELECT tenant_id, challenge_id, account_id FROM otp.challenges AS own
-                WHERE own.tenant_id = wanted.tenant_id AND own.challenge_id = wanted.challenge_id OFFSET 0
+                WHERE own.tenant_id = wanted.tenant AND own.challenge_id = wanted.challenge OFFSET 0
                ) AS c
-        """,
+        """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],
     )
-    return {(row["tenant_id"], row["challenge_id"]): (row["tenant_id"], row["account_id"]) for row in rows}
+    return {
+        (row["tenant_id"], row["challenge_id"]): (row["tenant_id"], row["account_id"]) if row["is_ours"] else None
+        for row in rows
+    }
 
 
 async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Challenge]:
@@ -140,35 +159,6 @@ async def save_sends(conn: Connection, sent: Sequence[tuple[UUID, Challenge]]) -
         [each.next_send_at for _, each in sent],
         [each.sent_to for _, each in sent],
     )
-
-
-async def judge_challenges(
-    conn: Connection, judged: Sequence[tuple[UUID, Challenge]], at: Sequence[dt.datetime]
-) -> set[ChallengeKey]:
-    """Store attempts and verdicts of open challenges; returns those that were still open."""
-    rows = await conn.fetch(
-        """
-        UPDATE otp.challenges AS c
-           SET state = j.state, attempts = j.attempts, is_hinted = j.is_hinted,
-               verified_at = CASE WHEN j.state = 'verified' THEN j.at END, verified_by = j.verified_by,
-               verified_factor_id = j.verified_factor_id,
-               ended_at = CASE WHEN j.state <> 'open' THEN j.at END
-          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::boolean[], $6::text[], $7::uuid[],
-                      $8::timestamptz[])
-            AS j (tenant_id, challenge_id, state, attempts, is_hinted, verified_by, verified_factor_id, at)
-         WHERE c.tenant_id = ANY (ARRAY[j.tenant_id]) AND c.challenge_id = j.challenge_id AND c.state = 'open'
-        RETURNING c.tenant_id, c.challenge_id
-        """,
-        [tenant_id for tenant_id, _ in judged],
-        [each.id for _, each in judged],
-        [each.state.value for _, each in judged],
-        [each.attempts for _, each in judged],
-        [each.is_hinted for _, each in judged],
-        [each.verified_by for _, each in judged],
-        [each.verified_factor_id for _, each in judged],
-        list(at),
-    )
-    return {(row["tenant_id"], row["challenge_id"]) for row in rows}
 
 
 async def complete_login(

@@ -76,26 +76,6 @@ async def insert_factor(
     )
 
 
-async def use_factors(
-    conn: Connection, used: Sequence[tuple[UUID, FactorId]], steps: Sequence[int | None], at: Sequence[dt.datetime]
-) -> int:
-    """Note a success; a TOTP step is accepted only if it is later than every one before. Returns how many were."""
-    status = await conn.execute(
-        """
-        UPDATE otp.factors AS f
-           SET last_step = coalesce(used.step, f.last_step), last_used_at = used.at
-          FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[]) AS used (tenant_id, factor_id, step, at)
-         WHERE f.tenant_id = ANY (ARRAY[used.tenant_id]) AND f.factor_id = used.factor_id AND f.state = 'active'
-           AND (used.step IS NULL OR f.last_step IS NULL OR f.last_step < used.step)
-        """,
-        [tenant_id for tenant_id, _ in used],
-        [factor_id for _, factor_id in used],
-        list(steps),
-        list(at),
-    )
-    return int(status.split()[-1])
-
-
 async def burn_step(conn: Connection, tenant_id: UUID, factor_id: FactorId, step: int) -> None:
     """Never accept a step that a hint has named; of earlier ones those stay that could still come up."""
     await conn.execute(
