@@ -1,6 +1,7 @@
 """What is known of the accounts that log in, read under their locks."""
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,7 @@ from shared.messaging.unit_of_work import UnitOfWork
 Login = Envelope[StartLogin]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Situation:
     """What is known of the account when it logs in."""
 
@@ -36,7 +37,7 @@ class Situation:
     codes_left: CodesLeft
     device: TrustedDevice | None
 
-    @property
+    @functools.cached_property
     def offered(self) -> list[Factor]:
         """What a challenge of it offers."""
         return offered(self.factors, self.account.policy.methods)
@@ -99,6 +100,8 @@ def _with_password_change(account: Account, login: Login) -> Account:
     # a helpdesk whose clock is ahead shall not end the trusts of tomorrow
     instants = (told and min(told, account.now), account.password_changed_at)
     latest = max((at for at in instants if at is not None), default=None)
+    if latest == account.password_changed_at == account.state.password_changed_at:
+        return account
     return replace(account, password_changed_at=latest, state=replace(account.state, password_changed_at=latest))
 
 
