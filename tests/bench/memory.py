@@ -13,7 +13,7 @@ from tests.bench.usage import Meter, settle
 FULL = 200_000
 PEOPLE = 80_000  # they come again, later than an authenticator shows the same code
 PARTS = 10
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 _MOST = 90.0  # MiB
 _FLAT = 1.1
 
