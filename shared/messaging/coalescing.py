@@ -22,8 +22,7 @@ from shared.messaging.bus import Outgoing, Unavailable
 MOST_MESSAGES = 64  # in a frame
 SHARE = 4  # of a frame one tenant has one part in so many, as long as another one has asked, too
 MOST_BYTES = 256 * 1024  # of a frame's bodies; a larger one travels by itself
-FULL_FRAMES = 2  # on their way at once: one is judged while the other travels
-MOST_FRAMES = 4  # on their way at once, where one is slow
+MOST_FRAMES = 4  # on their way at once
 SLOW_AFTER = 0.15  # seconds without an answer after which another frame may go
 LAST_CALLS = 10  # turns of the event loop in which nobody asks, and then the next frame goes: well below a millisecond
 LONGEST_CALL = 0.02  # seconds, where somebody asks in every turn
@@ -59,10 +58,13 @@ class Coalescing:
     and more of them go. Of one subject only one is under way: a person's second attempt is judged after the first one.
     """
 
-    def __init__(self, travel: Travel, *, most_messages: int, slow_after: float = SLOW_AFTER) -> None:
+    def __init__(
+        self, travel: Travel, *, most_messages: int, slow_after: float = SLOW_AFTER, longest_call: float = LONGEST_CALL
+    ) -> None:
         """``most_messages``: in a frame. With one, nobody waits for anybody."""
         self._travel = travel
         self._slow_after = slow_after
+        self._longest_call = longest_call
         self._most_messages = min(most_messages, MOST_MESSAGES)
         self._held: Counter[UUID | None] = Counter()  # by tenant; those that hold none are not in it
         self._waiting: OrderedDict[UUID | None, Turns] = OrderedDict()  # by tenant; whose turn is next, first
@@ -135,27 +137,13 @@ class Coalescing:
         elif was_first:
             self._let_travel(next(iter(line)))
 
-    def _may_leave(self) -> bool:
-        """One frame at a time, and another one if it gets no larger by waiting."""
-        most = FULL_FRAMES if self._is_full() else 1
-        return self._calls_until is None and len(self._quick) < most and len(self._frames) < MOST_FRAMES
-
-    def _is_full(self) -> bool:
-        """Whether the next frame has no place left."""
-        room, of_one = self._most_messages, self._most_of_one
-        for queue in self._waiting.values():
-            room -= min(len(queue), of_one)
-            if room <= 0:
-                return True
-        return False
-
-    @property
-    def _most_of_one(self) -> int:
-        """How many of a tenant go in a frame."""
-        return self._most_messages if len(self._held) == 1 else max(1, self._most_messages // SHARE)
-
     def _set_out(self) -> None:
-        while self._may_leave() and (frame := self._take()):
+        while (
+            self._calls_until is None
+            and not self._quick
+            and len(self._frames) < MOST_FRAMES
+            and (frame := self._take())
+        ):
             task = self._start(frame)
             self._frames[task] = len(frame)
             self._quick.add(task)
@@ -177,13 +165,14 @@ class Coalescing:
         self._on_their_way.discard(task)
         self._quick.discard(task)
         if self._calls_until is None and (size > 1 or self._waiting):
-            self._calls_until = monotonic() + LONGEST_CALL
+            self._calls_until = monotonic() + self._longest_call
             self._last_calls = LAST_CALLS
             self._call()
 
     def _call(self) -> None:
         """Leave when nobody came for some turns of the loop, nobody fits in any more, or it has been long enough."""
-        if self._last_calls and not self._is_full() and monotonic() < (self._calls_until or 0):
+        is_full = sum(map(len, self._waiting.values())) >= self._most_messages
+        if self._last_calls and not is_full and monotonic() < (self._calls_until or 0):
             self._last_calls -= 1
             asyncio.get_running_loop().call_soon(self._call)
         else:
@@ -194,6 +183,7 @@ class Coalescing:
         """The next frame: of each tenant one, and again. Who had a turn is behind those who had none."""
         frame: list[Asked] = []
         taken: Counter[UUID | None] = Counter()
+        most_of_one = self._most_messages if len(self._held) == 1 else max(1, self._most_messages // SHARE)
         size, now = 0, host_now()
         turns = deque(self._waiting)
         while turns and len(frame) < self._most_messages:
@@ -209,7 +199,7 @@ class Coalescing:
             del queue[asked]
             if queue:
                 self._waiting.move_to_end(tenant_id)
-                if taken[tenant_id] < self._most_of_one:
+                if taken[tenant_id] < most_of_one:
                     turns.append(tenant_id)
             else:
                 del self._waiting[tenant_id]

@@ -89,11 +89,11 @@ def _asked(
 
 @asynccontextmanager
 async def _lane(
-    *, most_messages: int = MOST_MESSAGES, slow_after: float = NEVER
+    *, most_messages: int = MOST_MESSAGES, slow_after: float = NEVER, longest_call: float = NEVER
 ) -> AsyncIterator[tuple[Coalescing, Road]]:
     """A lane; at the end whatever is on its way arrives."""
     road = Road()
-    coalescing = Coalescing(road.travel, most_messages=most_messages, slow_after=slow_after)
+    coalescing = Coalescing(road.travel, most_messages=most_messages, slow_after=slow_after, longest_call=longest_call)
     yield coalescing, road
     while any(not each.reply.done() for frame in road.frames for each in frame):
         for number in range(len(road.frames)):
