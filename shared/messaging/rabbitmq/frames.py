@@ -4,7 +4,7 @@ What is in it is listed in a header, because a transport does not look into bodi
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -38,20 +38,36 @@ def listing(members: Iterable[Framed]) -> str:
 
 def unpack(body: bytes, listed: object) -> Sequence[Framed]:
     """The members of a frame. Raises `BrokenFrame`."""
-    members, at = [], 0
     try:
-        for entry in str(listed).split(","):
-            message_id, length, expires = entry.split(" ")
-            start = at + 1
-            at = start + int(length)
-            if at < start or body[start - 1 : start] not in _BEFORE or body[at : at + 1] not in _BEHIND:
-                raise BrokenFrame
-            members.append(Framed(UUID(message_id), body[start:at], _instant(int(expires))))
+        return [
+            Framed(UUID(message_id), part, _instant(int(expires))) for message_id, part, expires in _parts(body, listed)
+        ]
     except (ValueError, OverflowError, OSError):
         raise BrokenFrame from None
+
+
+def unpack_answers(body: bytes, listed: object) -> Sequence[tuple[str, bytes]]:
+    """The members of a frame of answers, each with the id of its question as hexadecimal digits, which is all that is
+    asked of it. Raises `BrokenFrame`.
+    """
+    try:
+        return [(message_id, part) for message_id, part, _ in _parts(body, listed)]
+    except ValueError:
+        raise BrokenFrame from None
+
+
+def _parts(body: bytes, listed: object) -> Iterator[tuple[str, bytes, str]]:
+    """Id, body and last instant of each member as the list says. Raises `BrokenFrame`, `ValueError`."""
+    at = 0
+    for entry in str(listed).split(","):
+        message_id, length, expires = entry.split(" ")
+        start = at + 1
+        at = start + int(length)
+        if at < start or body[start - 1 : start] not in _BEFORE or body[at : at + 1] not in _BEHIND:
+            raise BrokenFrame
+        yield message_id, body[start:at], expires
     if at + 1 != len(body):
         raise BrokenFrame
-    return members
 
 
 def _milliseconds(instant: dt.datetime | None) -> int:

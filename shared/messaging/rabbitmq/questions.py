@@ -11,7 +11,7 @@ from shared.ids import new_id
 from shared.messaging.bus import Exchange, Incoming, Outgoing
 from shared.messaging.rabbitmq import names
 from shared.messaging.rabbitmq.envelope import TRANSIENT, Parcel, outgoing_headers
-from shared.messaging.rabbitmq.frames import CONTENT_TYPE, Framed, listing, pack, unpack
+from shared.messaging.rabbitmq.frames import CONTENT_TYPE, Framed, listing, pack, unpack_answers
 
 if TYPE_CHECKING:
     from aiormq.abc import DeliveredMessage
@@ -68,12 +68,12 @@ def replies_parcel(reply_to: str, replies: Sequence[Framed]) -> Parcel:
 
 
 def read_replies(message: "DeliveredMessage") -> Sequence[tuple[str, bytes]]:
-    """Answers, each with the id of its question. Raises `BrokenFrame`."""
+    """Answers, each with the id of its question as hexadecimal digits. Raises `BrokenFrame`."""
     properties = message.header.properties
     listed = (properties.headers or {}).get(names.FRAME)
     if listed is None:
-        return [(properties.correlation_id or "", message.body)]
-    return [(str(each.message_id), each.body) for each in unpack(message.body, listed)]
+        return [((properties.correlation_id or "").replace("-", ""), message.body)]
+    return unpack_answers(message.body, listed)
 
 
 def _question(

@@ -1,9 +1,8 @@
 """Questions over AMQP: direct reply-to, one reply consumer per connection."""
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -36,7 +35,7 @@ class Requester:
         """``needs``: the exchanges that are published to."""
         self.sender = Sender(urls, name=name, needs=needs, heartbeat=HEARTBEAT, prepare=self._listen)
         self.link = self.sender.link
-        self._waiting: dict[str, list[Asked]] = {}
+        self._waiting: dict[str, list[Asked]] = {}  # by message id, in hexadecimal digits
         self._coalescing = {
             lane.name: Coalescing(functools.partial(self._travel, lane.name), most_messages=lane.batch)
             for lane in lanes
@@ -51,13 +50,14 @@ class Requester:
         if left <= 0:
             raise NoReply
         asked = Asked(outgoing)
-        with self._await_reply(asked):
+        timer = asyncio.get_running_loop().call_later(left, _fail, (asked,), NoReply)
+        self._expect(asked)
+        try:
             self._coalescing[lane].put(asked)
-            timer = asyncio.get_running_loop().call_later(left, _fail, (asked,), NoReply)
-            try:
-                return await asked.reply
-            finally:
-                timer.cancel()
+            return await asked.reply
+        finally:
+            timer.cancel()
+            self._forget(asked)
 
     async def close(self) -> None:
         """End the link; whoever waits for a reply hears so."""
@@ -66,18 +66,16 @@ class Requester:
 
     async def _travel(self, lane: str, frame: Sequence[Asked]) -> None:
         """See `Travel`."""
-        left = max((each.outgoing.expires_at or host_now()) - host_now() for each in frame).total_seconds()
+        now = host_now()
+        left = max((each.outgoing.expires_at or now) - now for each in frame).total_seconds()
         deadline = monotonic() + left
-        replies = asyncio.gather(*(each.reply for each in frame), return_exceptions=True)
         session = self.link.session
         outcome = await self.sender.send(_parcel(lane, frame, left=left), timeout=max(left, 0.001))
         match outcome:
             case PublishOutcome.UNROUTABLE | PublishOutcome.REFUSED:
                 _fail(frame, lambda: Unavailable(outcome.value))
             case PublishOutcome.CONFIRMED | PublishOutcome.UNKNOWN:
-                ends: set[asyncio.Future[Any]] = {replies} if session is None else {replies, session.ended}
-                left = max(deadline - monotonic(), 0)
-                await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await _wait_for_all(frame, None if session is None else session.ended, deadline)
                 _fail(frame, NoReply)
 
     async def _listen(self, channel: "Channel") -> None:
@@ -95,18 +93,18 @@ class Requester:
                 if not asked.reply.done():
                     asked.reply.set_result(body)
 
-    @contextlib.contextmanager
-    def _await_reply(self, asked: Asked) -> "Iterator[None]":
+    def _expect(self, asked: Asked) -> None:
         """The same question may be asked twice at once, by a client that sends again: one answer serves both."""
-        message_id = str(asked.outgoing.message_id)
-        self._waiting.setdefault(message_id, []).append(asked)
-        try:
-            yield
-        finally:
-            asked.reply.cancel()
-            self._waiting[message_id].remove(asked)
-            if not self._waiting[message_id]:
-                del self._waiting[message_id]
+        self._waiting.setdefault(asked.outgoing.message_id.hex, []).append(asked)
+
+    def _forget(self, asked: Asked) -> None:
+        """Nobody waits any more."""
+        asked.reply.cancel()
+        message_id = asked.outgoing.message_id.hex
+        waiting = self._waiting[message_id]
+        waiting.remove(asked)
+        if not waiting:
+            del self._waiting[message_id]
 
 
 def _parcel(lane: str, frame: Sequence[Asked], *, left: float) -> Parcel:
@@ -115,6 +113,20 @@ def _parcel(lane: str, frame: Sequence[Asked], *, left: float) -> Parcel:
             return request_parcel(lane, alone.outgoing, left=left)
         case _:
             return frame_parcel(lane, [each.outgoing for each in frame], left=left)
+
+
+async def _wait_for_all(frame: Sequence[Asked], ended: "asyncio.Future[Any] | None", deadline: float) -> None:
+    """Until each has its reply, the link has ``ended``, or it is ``deadline`` (monotonic seconds).
+
+    One after another: replies to a frame come together, so that with the first there are all, and nobody waits twice.
+    """
+    for each in frame:
+        ends = {each.reply} if ended is None else {each.reply, ended}
+        while not any(end.done() for end in ends):
+            left = deadline - monotonic()
+            if left <= 0:
+                return
+            await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _fail(frame: Sequence[Asked], error: Callable[[], Exception]) -> None:
