@@ -24,7 +24,7 @@ from services.policy.handlers import (
     tenants,
 )
 from shared.contracts import commands, events
-from shared.messaging.handler_table import HandlerTable, on, on_list, sifted
+from shared.messaging.handler_table import HandlerTable, heeded_if, on, on_list, sifted
 from shared.messaging.topology import POLICY_COMMANDS, POLICY_DEADLINES, POLICY_PREVIEWS, POLICY_REQUESTS
 
 TABLE: HandlerTable[Deps] = HandlerTable(
@@ -78,6 +78,6 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     ),
     on(POLICY_COMMANDS, events.NoticeDisputed, disputes.notice_disputed),
     on(POLICY_COMMANDS, events.NotificationSent, recovery_timers.notice_was_sent),
-    sifted(gate.is_news, on_list(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end)),
+    heeded_if(gate.is_news, on_list(POLICY_COMMANDS, events.SessionsShouldEnd, gate.sessions_should_end)),
     on(POLICY_COMMANDS, events.TenantChanged, tenants.tenant_changed),
 )

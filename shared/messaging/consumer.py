@@ -95,7 +95,7 @@ class Consumer(Generic[D]):
             return Dead(error.reason)
         row = self._table.row(incoming.lane, type(envelope.data))
         if row is not None:
-            return row, Item(incoming, envelope)
+            return (row, Item(incoming, envelope)) if row.is_news is None or row.is_news(envelope) else Ack()
         if isinstance(envelope.data, Event):  # a pattern may take more than the service listens to
             return Ack()
         log.error("no_handler", lane=incoming.lane, type=envelope.data.type)

@@ -19,6 +19,7 @@ One = Callable[[Envelope[M], UnitOfWork, D], Awaitable[Outcome]]
 Guard = Callable[[Envelope[M], UnitOfWork, D], Awaitable[Refused | None]]
 Many = Callable[[Sequence[Envelope[M]], UnitOfWork, D], Awaitable[Sequence[ListOutcome]]]
 Sift = Callable[[Sequence[Envelope[M]], Connection], Awaitable[Sequence[bool]]]
+IsNews = Callable[[Envelope[M]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Row(Generic[D]):
     handle: Callable[[Sequence[Envelope[Any]], UnitOfWork, D], Awaitable[Sequence[ListOutcome]]]
     refuses_again: Guard[Any, D] | None = field(default=None, compare=False)
     sift: Sift[Any] | None = field(default=None, compare=False)
+    is_news: IsNews[Any] | None = field(default=None, compare=False)
 
 
 def on(lane: Lane, message: type[M], handler: One[M, D], *, refuses_again: Guard[M, D] | None = None) -> Row[D]:
@@ -62,6 +64,11 @@ def sifted(sift: Sift[E], row: Row[D]) -> Row[D]:
     else is handled as if nobody had asked.
     """
     return dataclasses.replace(row, sift=sift)
+
+
+def heeded_if(is_news: IsNews[E], row: Row[D]) -> Row[D]:
+    """A row for events that say themselves whether they have an effect here: without one they cost no transaction."""
+    return dataclasses.replace(row, is_news=is_news)
 
 
 class HandlerTable(Generic[D]):

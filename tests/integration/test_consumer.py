@@ -24,7 +24,7 @@ from shared.ids import new_id
 from shared.messaging.answering import open_answer
 from shared.messaging.bus import Ack, Dead, Disposition, Incoming, Reply, Retry
 from shared.messaging.consumer import TRIES, Consumer
-from shared.messaging.handler_table import HandlerTable, Sift, on, sifted
+from shared.messaging.handler_table import HandlerTable, Sift, heeded_if, on, sifted
 from shared.messaging.outcome import Deferred, Discard, Done, ListOutcome, Ok
 from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS, Lane
 from shared.messaging.unit_of_work import UnitOfWork
@@ -239,6 +239,24 @@ async def test_news_without_an_effect_leave_nothing_behind(service: Service, dat
     for _ in range(2):
         batch = [incoming(each, POLICY_COMMANDS) for each in news]
         assert await consumer.receive(batch) == [Ack()] * len(MANY)
+    handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
+    rows = await service.sql.fetch(handled, [each.id for each in news])
+    assert [row["message_id"] for row in rows] == [news[MANY.index("bob")].id]
+    assert service.script.calls == [("bob",)]
+
+
+async def test_what_an_event_says_itself_is_heeded_before_anything_is_opened(
+    service: Service, database_for: DatabaseFor
+) -> None:
+    """A service hears what it said itself, at a deadline ten thousand times: for transactions that do nothing."""
+
+    def is_of_bob(news: Envelope[NotificationSent]) -> bool:
+        return news.account_id == "bob"
+
+    listening = HandlerTable[Script](heeded_if(is_of_bob, on(POLICY_COMMANDS, NotificationSent, tell)))
+    consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
+    news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
+    assert await consumer.receive([incoming(each, POLICY_COMMANDS) for each in news]) == [Ack()] * len(MANY)
     handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
     rows = await service.sql.fetch(handled, [each.id for each in news])
     assert [row["message_id"] for row in rows] == [news[MANY.index("bob")].id]

@@ -11,7 +11,6 @@ from shared.contracts import events
 from shared.contracts.commands import ReadGate
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
-from shared.db.connection import Connection
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -38,6 +37,6 @@ async def sessions_should_end(
     return [Done() for _ in messages]
 
 
-async def is_news(messages: Sequence[Envelope[events.SessionsShouldEnd]], _conn: Connection) -> Sequence[bool]:
-    """Which of these ends were not recorded by whoever said so."""
-    return [message.data.reason != LOCKED_OUT for message in messages]
+def is_news(message: Envelope[events.SessionsShouldEnd]) -> bool:
+    """Whether this end was not recorded by whoever said so."""
+    return message.data.reason != LOCKED_OUT

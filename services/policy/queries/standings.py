@@ -6,7 +6,7 @@ from uuid import UUID
 from services.policy.domain.account import Account
 from services.policy.domain.standing import Standing
 from shared.contracts.policy import Policy
-from shared.contracts.requirement import COVERED, EARLIER, EarlierPolicy
+from shared.contracts.requirement import COVERED, EARLIER, Covered, EarlierPolicy
 from shared.contracts.types import Channel, Contact, Role
 from shared.db.connection import Connection, Record
 
@@ -23,7 +23,8 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
     """Those of these accounts that there are, in the order of their ids.
 
     Each finds its own rows by its key (``LIMIT 1``): joined, the planner would rather read those of the whole tenant
-    for each, which for an import or a policy of many accounts is nearly all that it takes.
+    for each, which for an import or a policy of many accounts is nearly all that it takes. What the policy says is in
+    the first row, and of a role in the role's first: it is long, and would be read once for each account.
     """
     rows = await conn.fetch(
         """
@@ -32,7 +33,9 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                a.phone_masked, a.phone_digest, a.locale, a.time_zone, a.is_sso, a.is_active, a.version,
                a.password_changed_at, a.left_sso_at, a.role_changed_at, a.created_at,
                a.sso_since, a.deactivated_at, a.was_overdue, a.restarted_at, a.returned_at,
-               p.policy, p.requirements -> a.role AS covered, p.earlier AS earlier_policies,
+               CASE WHEN lag(a.account_id) OVER by_id IS NULL THEN p.policy END AS policy,
+               CASE WHEN lag(a.account_id) OVER by_id IS NULL THEN p.earlier END AS earlier_policies,
+               CASE WHEN lag(a.account_id) OVER of_role IS NULL THEN p.requirements -> a.role END AS covered,
                coalesce(p.version, 0) AS policy_version, p.saved_by, p.updated_at AS policy_saved_at,
                coalesce(e.is_required, false) AS is_required, e.required_since, e.required_until,
                coalesce(e.was_overdue, false) AS was_individually_overdue, e.resumed_at,
@@ -57,15 +60,19 @@ async def read_standings(conn: Connection, tenant_id: UUID, account_ids: Sequenc
                                      AND gone.cleared_at IS NULL)  -- what is there is still the one's before
                 LIMIT 1) AS f ON true
          WHERE a.tenant_id = $1 AND a.account_id = ANY ($2::text[])
+        WINDOW by_id AS (ORDER BY a.account_id), of_role AS (PARTITION BY a.role ORDER BY a.account_id)
          ORDER BY a.account_id
         """,
         tenant_id,
         list(account_ids),
     )
-    stored = rows[0]["policy"] if rows else None  # the same in every row
+    stored = rows[0]["policy"] if rows else None  # of all
     policy = Policy.model_validate(stored) if stored is not None else Policy()
     earlier = EARLIER.validate_python(rows[0]["earlier_policies"] or ()) if rows else ()
-    return [_standing(row, policy, earlier) for row in rows]
+    covered: dict[str, Covered] = {
+        row["role"]: COVERED.validate_python(row["covered"]) for row in rows if row["covered"] is not None
+    }
+    return [_standing(row, policy, earlier, covered.get(row["role"])) for row in rows]
 
 
 async def read_factor_contacts(conn: Connection, tenant_id: UUID, account_id: str) -> list[tuple[Channel, Contact]]:
@@ -103,8 +110,7 @@ async def read_contacts_of(
     return contacts
 
 
-def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...]) -> Standing:
-    covered = COVERED.validate_python(row["covered"]) if row["covered"] is not None else None
+def _standing(row: Record, policy: Policy, earlier: tuple[EarlierPolicy, ...], covered: Covered | None) -> Standing:
     return Standing(
         account=_account(row),
         policy=policy,

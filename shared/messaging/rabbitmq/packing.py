@@ -61,7 +61,7 @@ class Packing:
         if not self._recorders:
             return
         facts = [
-            (place, dataclasses.replace(each, has_own_queue=False))
+            (place, dataclasses.replace(each, has_own_queue=False) if each.has_own_queue else each)
             for place, each in enumerate(batch)
             if each.exchange is Exchange.EVENTS
         ]
