@@ -47,8 +47,9 @@ def one_of_each_request(items: Iterable[Item]) -> list[Item]:
     seen: set[RequestId] = set()
     first: list[Item] = []
     for item in items:
-        if item.request_id is None or item.request_id not in seen:
+        request_id = item.request_id
+        if request_id is None or request_id not in seen:
             first.append(item)
-        if item.request_id is not None:
-            seen.add(item.request_id)
+        if request_id is not None:
+            seen.add(request_id)
     return first

@@ -23,3 +23,11 @@ class Tally:
     def over_at(self, window: dt.timedelta) -> dt.datetime | None:
         """When the window ends."""
         return None if self.started_at is None else self.started_at + window
+
+
+NOTHING = Tally()
+
+
+def tally(started_at: dt.datetime | None, count: int) -> Tally:
+    """As it is stored; of the seven of an account nearly all are nothing, and one nothing is like another."""
+    return NOTHING if started_at is None and not count else Tally(started_at, count)

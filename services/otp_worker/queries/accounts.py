@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.otp_worker.domain.account import Account, AccountState, OpenRecovery, Requirement
 from services.otp_worker.domain.sending import Budget
-from services.otp_worker.domain.tally import Tally
+from services.otp_worker.domain.tally import tally
 from services.otp_worker.domain.throttle import Throttle
 from shared.contracts.policy import Policy
 from shared.contracts.requirement import COVERED, EARLIER
@@ -227,15 +227,15 @@ def _state(row: Record) -> AccountState:
         throttle=Throttle(
             failures_in_row=row["failures_in_row"],
             throttled_until=row["throttled_until"],
-            day=Tally(row["day_started_at"], row["day_failures"]),
-            month=Tally(row["month_started_at"], row["month_failures"]),
-            backup_day=Tally(row["backup_day_started_at"], row["backup_day_failures"]),
-            key_day=Tally(row["key_day_started_at"], row["key_day_failures"]),
-            recovery_code_day=Tally(row["recovery_code_day_started_at"], row["recovery_code_day_failures"]),
+            day=tally(row["day_started_at"], row["day_failures"]),
+            month=tally(row["month_started_at"], row["month_failures"]),
+            backup_day=tally(row["backup_day_started_at"], row["backup_day_failures"]),
+            key_day=tally(row["key_day_started_at"], row["key_day_failures"]),
+            recovery_code_day=tally(row["recovery_code_day_started_at"], row["recovery_code_day_failures"]),
         ),
         budget=Budget(
-            mails=Tally(row["mails_day_started_at"], row["day_mails"]),
-            sms=Tally(row["sms_day_started_at"], row["day_sms"]),
+            mails=tally(row["mails_day_started_at"], row["day_mails"]),
+            sms=tally(row["sms_day_started_at"], row["day_sms"]),
         ),
         backup_set_id=row["backup_set_id"],
         backup_generated_at=row["backup_generated_at"],
