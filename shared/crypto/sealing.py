@@ -8,7 +8,7 @@ import base64
 import binascii
 import functools
 import secrets
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -25,15 +25,14 @@ class BrokenSeal(Exception):
     """The value was not sealed by us, not for this place, or was changed on the way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a sealed value belongs. No part holds a bar."""
+class Place(NamedTuple):
+    """Where a sealed value belongs. No part holds a bar. Made by name, for every value that is sealed or opened."""
 
     tenant_id: UUID
-    account_id: str = ""
     purpose: str
-    record: str = ""
     field: str
+    account_id: str = ""
+    record: str = ""
 
     def additional_data(self) -> bytes:
         """``v1|tenant|account|purpose|record|field``; bars inside a part are escaped so that parts cannot shift."""

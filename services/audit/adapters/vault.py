@@ -1,6 +1,5 @@
 """Payloads at rest: sealed with the account's data key, or with the tenant's where no account is concerned."""
 
-import hashlib
 import hmac
 import json
 import secrets
@@ -34,7 +33,7 @@ class RingVault:
     ) -> tuple[WrappedKey, PayloadKey]:
         """A fresh key, salt and pseudonym of an account, to be kept and to be used."""
         key, salt = new_data_key(), secrets.token_bytes(_SALT_BYTES)
-        pseudonym = hmac.digest(salt, account_id.encode(), hashlib.sha256)
+        pseudonym = hmac.digest(salt, account_id.encode(), "sha256")
         wrapped = wrap_account_key(tenant_key.key, tenant_id, account_id, key)
         row = WrappedKey(tenant_id=tenant_id, account_id=account_id, salt=salt, pseudonym=pseudonym, wrapped=wrapped)
         return row, PayloadKey(key, pseudonym)

@@ -12,7 +12,7 @@ from shared.db.connection import Connection
 async def payload_keys(
     conn: Connection, owners: Collection[Owner], stored: Mapping[Owner, Stored], vault: Vault
 ) -> dict[Owner, PayloadKey]:
-    """The key of every owner and of their tenants, opened.
+    """The key of every owner, opened; the tenants of accounts are among them.
 
     Under the heads' locks, so that two batches do not make two keys of one account.
     """
@@ -39,7 +39,7 @@ async def payload_keys(
 async def _tenant_keys(
     conn: Connection, owners: Collection[Owner], stored: Mapping[Owner, Stored], vault: Vault
 ) -> dict[UUID, PayloadKey]:
-    wrapped = {tenant_id: stored[tenant_id, account_id].tenant_key for tenant_id, account_id in owners}
+    wrapped = {tenant_id: stored[tenant_id, None].tenant_key for tenant_id, account_id in owners if account_id is None}
     made = {tenant_id: vault.new_tenant_key(tenant_id) for tenant_id, text in wrapped.items() if text is None}
     if made:
         await insert_tenant_keys(conn, made)

@@ -74,7 +74,7 @@ async def bears_on_recovery(news: Sequence[Envelope[events.ChallengeVerified]], 
     not seen, nor would it have been a moment earlier; otp_worker, which knows of the success, refuses to execute it.
     """
     successes = {(each.tenant_id, each.account_id or "") for each in news if _is_success(each.data)}
-    recovering = await accounts_in_recovery(conn, sorted(successes)) if successes else set()
+    recovering = await accounts_in_recovery(conn, successes) if successes else set()
     return [
         _proves_mailbox(each.data) or (_is_success(each.data) and (each.tenant_id, each.account_id or "") in recovering)
         for each in news

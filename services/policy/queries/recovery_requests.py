@@ -1,7 +1,7 @@
 """Recovery requests. Each transition is a compare-and-set: no row is a no-op or a race that somebody else won."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection
 from uuid import UUID
 
 from services.policy.domain.recovery_request import RecoveryRequest
@@ -85,7 +85,7 @@ async def open_request(conn: Connection, tenant_id: UUID, account_id: str) -> Re
     return _request(row) if row else None
 
 
-async def accounts_in_recovery(conn: Connection, accounts: Sequence[Account]) -> set[Account]:
+async def accounts_in_recovery(conn: Connection, accounts: Collection[Account]) -> set[Account]:
     """Those of these accounts that have an open request; each found by its key (``OFFSET 0``)."""
     rows = await conn.fetch(
         """

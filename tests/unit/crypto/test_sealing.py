@@ -1,7 +1,6 @@
 """Sealed values open where they belong, whole, with the key that they name; nowhere else."""
 
 import base64
-import dataclasses
 from uuid import UUID
 
 import pytest
@@ -62,7 +61,7 @@ def test_parts_cannot_shift_into_each_other() -> None:
 def test_a_value_that_was_moved_does_not_open(moved: dict[str, object]) -> None:
     """Whoever can write into the database must not put Ann's address, or her code, into Bob's row."""
     sealed = seal(RING, Secret(CODE), PLACE)
-    elsewhere = dataclasses.replace(PLACE, **moved)  # type: ignore[arg-type]
+    elsewhere = PLACE._replace(**moved)  # type: ignore[arg-type]
     with pytest.raises(BrokenSeal):
         unseal(RING, sealed, elsewhere)
 
@@ -122,5 +121,5 @@ def test_a_broken_seal_tells_the_field_and_nothing_else() -> None:
     """It is logged."""
     sealed = seal(RING, Secret(CODE), PLACE)
     with pytest.raises(BrokenSeal) as broken:
-        unseal(RING, sealed, dataclasses.replace(PLACE, account_id="bob"))
+        unseal(RING, sealed, PLACE._replace(account_id="bob"))
     assert str(broken.value) == "email"
