@@ -85,6 +85,20 @@ async def test_a_hosts_clock_that_is_behind_holds_a_timer_back(service: Service)
     assert await fire(service, due) == 1
 
 
+async def test_what_is_due_at_one_instant_comes_tenant_by_tenant(
+    service: Service, open_service: OpenService, dsn: str
+) -> None:
+    """Handlers take a page of one tenant at a time: of twenty helpdesks with one deadline a page would be of a few."""
+    other = open_service(await new_tenant(dsn))
+    at = await service.now() - SECOND
+    for _ in range(10):
+        await arm(service, finish(at))
+        await arm(other, finish(at))
+    async with service.database.transaction(work_queues=True) as conn:
+        claimed = await claim_due_timers(conn, host_now=host_now(), at_most=10)
+    assert {timer.tenant_id for timer in claimed} == {min(service.tenant_id, other.tenant_id)}
+
+
 async def test_asked_again_a_timer_is_kept_or_replaced(service: Service) -> None:
     """One pending timer a kind and subject; which one is the caller's choice."""
     now, own = await service.now(), new_id()
