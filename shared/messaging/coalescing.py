@@ -54,8 +54,9 @@ class Coalescing:
     """The requests to one lane that have no reply yet.
 
     Those that may travel wait by tenant, and tenants take turns. Whoever waits for a frame waits for all that is judged
-    with it, so while somebody else asks, a tenant that floods the lane has a small part of each: frames are then short,
-    and more of them go. Of one subject only one is under way: a person's second attempt is judged after the first one.
+    with it, so while somebody else asks, or has just been answered and may ask again, a tenant that floods the lane has
+    a small part of each: frames are then short, and more of them go. Of one subject only one is under way: a person's
+    second attempt is judged after the first one.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Coalescing:
         self._most_messages = min(most_messages, MOST_MESSAGES)
         self._held: Counter[UUID | None] = Counter()  # by tenant; those that hold none are not in it
         self._waiting: OrderedDict[UUID | None, Turns] = OrderedDict()  # by tenant; whose turn is next, first
+        self._lately: set[UUID | None] = set()  # whose requests were in the last frame
         self._of_subject: dict[str, Turns] = {}  # the first waits above or is under way, the others are behind it
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._frames: dict[asyncio.Task[None], int] = {}  # of those, with their size; the others travel by themselves
@@ -183,7 +185,8 @@ class Coalescing:
         """The next frame: of each tenant one, and again. Who had a turn is behind those who had none."""
         frame: list[Asked] = []
         taken: Counter[UUID | None] = Counter()
-        most_of_one = self._most_messages if len(self._held) == 1 else max(1, self._most_messages // SHARE)
+        is_alone = len(self._held.keys() | self._lately) == 1
+        most_of_one = self._most_messages if is_alone else max(1, self._most_messages // SHARE)
         size, now = 0, host_now()
         turns = deque(self._waiting)
         while turns and len(frame) < self._most_messages:
@@ -203,6 +206,7 @@ class Coalescing:
                     turns.append(tenant_id)
             else:
                 del self._waiting[tenant_id]
+        self._lately = set(taken) or self._lately
         return frame
 
 
