@@ -150,7 +150,7 @@ def test_the_statements_of_a_login_are_among_those_judged() -> None:
     senders = {statement.sender for statement in statements()}
     assert len(senders) > 200
     assert {
-        "gateway.api_keys.find_key",
+        "gateway.api_keys.find_keys",
         "otp_worker.accounts.load_accounts",
         "otp_worker.verdicts.store_verdicts",
         "messaging.answers.load_answers",

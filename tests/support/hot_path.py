@@ -13,7 +13,7 @@ from services.audit.domain.chain import Entry, Header
 from services.audit.queries.entries import append_entries, list_entries
 from services.audit.queries.heads import lock_due_heads, lock_heads
 from services.audit.queries.keys import load_owners
-from services.gateway.queries.api_keys import find_key
+from services.gateway.queries.api_keys import find_keys
 from services.notifier.queries.deliveries import claim_deliveries, claim_expired_leases, deliveries_of_challenge
 from services.notifier.queries.webhook_deliveries import claim_webhooks, release_leases
 from services.notifier.queries.webhook_listeners import filters, listeners
@@ -213,7 +213,7 @@ def hot_path(rows: Rows) -> dict[str, Asked]:
         "a page of the log": Asked("audit", lambda conn: _page_of_log(conn, tenant_id, None), _PAGE),
         "the log of an account": Asked("audit", lambda conn: _page_of_log(conn, tenant_id, account), 1),
     }
-    gateway = {"an API key": Asked("gateway", lambda conn: find_key(conn, _digest(account)), 1, on_work_queues=True)}
+    gateway = {"an API key": Asked("gateway", lambda conn: find_keys(conn, [_digest(account)]), 1, on_work_queues=True)}
     return otp | bus | policy | notifier | audit | gateway
 
 

@@ -4,6 +4,7 @@ A key is looked up by its SHA-256. It has 256 random bits, so there is nothing t
 comparison's time could tell. A missing key goes the same way as an unknown one.
 """
 
+import asyncio
 import datetime as dt
 import enum
 from collections import OrderedDict
@@ -12,13 +13,14 @@ from typing import Protocol
 from uuid import UUID
 
 from services.gateway.problems import HttpCode, Problem
-from services.gateway.queries.api_keys import FoundKey, find_key
+from services.gateway.queries.api_keys import FoundKey, find_keys
 from shared.clock import host_now, monotonic
 from shared.crypto.api_keys import api_key_digest, is_wellformed
 from shared.db.pool import Database
 
 CACHED_FOR = 5.0  # seconds; so long a key that was revoked elsewhere may still be good here
 CACHED_KEYS = 10_000
+LOOK_UPS = 2  # at once; whoever comes meanwhile is looked up in the next one, together
 
 
 class KeyScope(enum.StrEnum):
@@ -95,6 +97,8 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._found: OrderedDict[bytes, tuple[float, FoundKey]] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Future[FoundKey | None]] = {}
+        self._look_ups: set[asyncio.Task[None]] = set()
 
     async def caller(self, authorization: str | None) -> Caller | Problem:
         """Who sends this header. Noise costs the database nothing. Raises `StoreUnavailable`."""
@@ -118,10 +122,27 @@ class Keys:
         return found if monotonic() - at < CACHED_FOR else None
 
     async def _find(self, digest: bytes) -> FoundKey | None:
-        async with self._database.transaction(work_queues=True) as conn:
-            found = await find_key(conn, digest)
-        self._remember(digest, found)
-        return found
+        """What many tenants ask at once costs as much as what one does: after a restart every key is new here."""
+        asked = self._asked.setdefault(digest, asyncio.get_running_loop().create_future())
+        if len(self._look_ups) < LOOK_UPS:
+            look_up = asyncio.create_task(self._look_up())
+            self._look_ups.add(look_up)
+            look_up.add_done_callback(self._look_ups.discard)
+        return await asyncio.shield(asked)  # others may wait for it, too
+
+    async def _look_up(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                async with self._database.transaction(work_queues=True) as conn:
+                    found = await find_keys(conn, list(asked))
+            except Exception as error:  # noqa: BLE001 - of whatever kind: theirs who asked
+                for each in asked.values():
+                    each.set_exception(error)
+                continue
+            for digest, each in asked.items():
+                self._remember(digest, found.get(digest))
+                each.set_result(found.get(digest))
 
     def _remember(self, digest: bytes, found: FoundKey | None) -> None:
         """Only what was found: a stranger must not be able to push keys out with noise."""

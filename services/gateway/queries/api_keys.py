@@ -1,11 +1,11 @@
 """API keys and, for each lookup, their tenant."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.db.connection import Connection
+from shared.db.connection import Connection, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +32,35 @@ class KeyRow:
     expires_at: dt.datetime | None
 
 
-async def find_key(conn: Connection, digest: bytes) -> FoundKey | None:
-    """The live key of this digest, whatever its tenant: the transaction works on the queue of all."""
-    row = await conn.fetchrow(
+async def find_keys(conn: Connection, digests: Sequence[bytes]) -> Mapping[bytes, FoundKey]:
+    """The live keys of these digests, whatever their tenants: the transaction works on the queue of all."""
+    rows = await conn.fetch(
         """
-        SELECT k.tenant_id, k.key_id, k.scopes, k.expires_at, t.is_sandbox, t.suspended_at IS NOT NULL AS is_suspended
-          FROM gateway.api_keys AS k
+        SELECT wanted.digest, k.tenant_id, k.key_id, k.scopes, k.expires_at, t.is_sandbox,
+               t.suspended_at IS NOT NULL AS is_suspended
+          FROM unnest($1::bytea[]) AS wanted (digest)
+         CROSS JOIN LATERAL (
+               SELECT tenant_id, key_id, scopes, expires_at FROM gateway.api_keys AS own
+                WHERE own.digest = wanted.digest AND own.revoked_at IS NULL OFFSET 0
+               ) AS k
          CROSS JOIN LATERAL (
                SELECT is_sandbox, suspended_at FROM gateway.tenants AS own WHERE own.tenant_id = k.tenant_id OFFSET 0
                ) AS t
-         WHERE k.digest = $1 AND k.revoked_at IS NULL
         """,
-        digest,
+        digests,
     )
-    return FoundKey(**dict(row) | {"scopes": frozenset(row["scopes"])}) if row else None
+    return {row["digest"]: _found(row) for row in rows}
+
+
+def _found(row: Record) -> FoundKey:
+    return FoundKey(
+        tenant_id=row["tenant_id"],
+        key_id=row["key_id"],
+        scopes=frozenset(row["scopes"]),
+        expires_at=row["expires_at"],
+        is_sandbox=row["is_sandbox"],
+        is_suspended=row["is_suspended"],
+    )
 
 
 async def list_keys(conn: Connection, tenant_id: UUID) -> list[KeyRow]:
