@@ -124,21 +124,25 @@ class Consumer(Generic[D]):
         done = await self._handle_list(row, items)
         for item in items:  # in order: two attempts at one challenge
             if item not in done:
-                done[item] = await self._handle_single(row, item)
+                done[item] = await self._handle_single(row, item, looks_up=len(items) > 1)
         return done
 
     async def _handle_list(self, row: Row[D], items: list[Item]) -> dict[Item, Disposition]:
-        """What could be done in one transaction; empty: nothing could."""
+        """What could be done in one transaction; empty: nothing could.
+
+        Handlers of lists are the hot ones, and nearly nothing that they get was answered before: it is decided without
+        asking. Where a key turns out to be taken, the answers are looked up before anything is decided once more.
+        """
         together = one_of_each_request(items)
-        tries_left = TRIES
+        tries_left, looks_up = TRIES, False
         while len(together) > 1 and tries_left:
             tries_left -= 1
             try:
-                return await self._transactor.handle(row, together)
+                return await self._transactor.handle(row, together, looks_up=looks_up)
             except Apart as apart:
                 together = [item for item in together if item not in apart.items]
             except LOST_RACES:
-                pass
+                looks_up = True
             except StoreUnavailable:
                 if any(item.request is not None for item in together):
                     break  # each finds out for itself whether it is late
@@ -152,12 +156,13 @@ class Consumer(Generic[D]):
         async with self._room:
             return await self._handle_single(row, item)
 
-    async def _handle_single(self, row: Row[D], item: Item) -> Disposition:
+    async def _handle_single(self, row: Row[D], item: Item, *, looks_up: bool = True) -> Disposition:
         tries_left, waits_left = TRIES, WAITS
         while not item.is_late(host_now()):
             try:
-                return (await self._transactor.handle(row, [item]))[item]
+                return (await self._transactor.handle(row, [item], looks_up=looks_up))[item]
             except LOST_RACES as error:
+                looks_up = True
                 tries_left -= 1
                 if not tries_left:
                     return self._failed(item, error)

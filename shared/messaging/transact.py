@@ -55,15 +55,20 @@ class Transactor(Generic[D]):
         self._relay = relay
         self._answers = answers
 
-    async def handle(self, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
+    async def handle(self, row: Row[D], items: Sequence[Item], *, looks_up: bool = True) -> dict[Item, Disposition]:
         """One transaction over these items. Requests without a disposition were deferred.
+
+        ``looks_up``: look for answers given before, then decide. Without, a request that was answered is decided again
+        for nothing: its second answer conflicts with the first one (`AnsweredMeanwhile`), and all is rolled back.
 
         Raises `Apart` (of several), `Discarded` (of one), `HandlerMiscounted`, and what handler and database raise.
         """
         tenants = sorted({item.envelope.tenant_id for item in items})
         async with self._database.transaction(tenants) as conn:
             uow = UnitOfWork(conn)
-            known = await self._already_handled(uow, row, items)
+            known = await self._claim(uow, row, items)
+            if looks_up:
+                known |= await self._already_answered(uow, row, [item for item in items if item not in known])
             fresh = [item for item in items if item not in known]
             outcomes = await self._call(row, fresh, uow) if fresh else {}
             answers = self._answers_of(outcomes)
@@ -91,8 +96,8 @@ class Transactor(Generic[D]):
             said = await row.sift([item.envelope for item in items], conn)
         return [item for item, has_effect in zip(items, said, strict=True) if has_effect]
 
-    async def _already_handled(self, uow: UnitOfWork, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
-        """Duplicates: a message whose id is in the inbox, a request whose key has an answer."""
+    async def _claim(self, uow: UnitOfWork, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
+        """Duplicates: messages whose ids are in the inbox. Requests are not claimed: their answers tell."""
         known: dict[Item, Disposition] = {}
         claimed = [item for item in items if item.request is None]
         if claimed:
@@ -102,7 +107,12 @@ class Transactor(Generic[D]):
                     new.discard(item.envelope.id)  # the same message again within the batch: the first one counts
                 else:
                     known[item] = Ack()
-        keyed = {key: item for item in items if item not in known and (key := item.request_id) is not None}
+        return known
+
+    async def _already_answered(self, uow: UnitOfWork, row: Row[D], items: Sequence[Item]) -> dict[Item, Disposition]:
+        """Duplicates: requests whose keys have an answer."""
+        known: dict[Item, Disposition] = {}
+        keyed = {key: item for item in items if (key := item.request_id) is not None}
         if keyed:
             for stored in await load_answers(uow.conn, list(keyed)):
                 item = keyed[stored.tenant_id, stored.scope, stored.key]

@@ -341,6 +341,18 @@ async def test_a_double_click_within_one_frame_is_decided_once(service: Service)
     assert service.script.calls == [("ann", "bob")]
 
 
+async def test_a_request_that_comes_again_beside_others_hurts_none_of_them(service: Service) -> None:
+    """Its key is found taken when all have been decided: the others must not be decided twice, nor hear its answer."""
+    assert await service.ask(service.envelope(request("k"))) == [1]
+    again, reused = service.envelope(request("k")), service.envelope(request("k", "other"), "carol")
+    assert await service.ask(service.envelope(request("new"), "bob"), again) == [1, 1]
+    assert await service.ask(reused, service.envelope(request("newer"), "bob")) == [
+        RefusalCode.IDEMPOTENCY_KEY_REUSED,
+        2,
+    ]
+    assert [await service.effects(account) for account in ("ann", "bob", "carol")] == [1, 2, 0]
+
+
 async def test_the_same_request_at_two_processes_is_decided_once(service: Service, database_for: DatabaseFor) -> None:
     """Both may find no answer before either has one; the key's uniqueness decides."""
     both = asyncio.Barrier(2)
