@@ -4,9 +4,11 @@ import asyncio
 import datetime as dt
 import functools
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -18,7 +20,7 @@ from shared.clock import host_now, monotonic
 from shared.contracts.replies import RefusalCode
 from shared.crypto.keyring import UnknownKey
 from shared.db.connection import StoreUnavailable
-from shared.ids import new_id
+from shared.ids import UUID_TEXT, new_id
 from shared.messaging.bus import NoReply, Unavailable
 from shared.messaging.topology import REQUEST_BUDGET
 from shared.observability.metrics import HTTP_SECONDS
@@ -29,11 +31,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
 REQUEST_ID = web.RequestKey("request_id", str)
+CORRELATION_ID = web.RequestKey("correlation_id", UUID)  # the same, where it is a UUID
 BUDGETS = web.AppKey("budgets", Mapping[tuple[str, str], dt.timedelta])  # of calls that may take longer than others
 DEADLINE = web.RequestKey("deadline", dt.datetime)  # host time, for whoever asks a service
 CODE = web.RequestKey("code", str)  # of the problem that was answered
 CALLER = web.RequestKey("caller", str)  # for the log: ids only
 
+_UNMATCHED = "unmatched"
 _WRITING = dt.timedelta(milliseconds=50)  # what is left of the budget for the answer itself
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STRICT_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -43,16 +47,27 @@ _STRICT_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form
 async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware: nothing that goes wrong passes it."""
     started = monotonic()
-    given = request.headers.get("X-Request-Id", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
-    request[REQUEST_ID] = request_id
-    budget = _budget(request)
+    request_id = _identify(request)
+    route = _template(request)
+    budget = request.app[BUDGETS].get((request.method, route), REQUEST_BUDGET)
     request[DEADLINE] = host_now() + budget - _WRITING
     structlog.contextvars.bind_contextvars(request_id=request_id)  # in the context of aiohttp's task for this request
     response = await _answer(request, handler, budget)
     _add_headers(request.app[SETTINGS], request_id, response)
-    _report(request, response.status, monotonic() - started)
+    _report(request, route, response.status, monotonic() - started)
     return response
+
+
+def _identify(request: web.Request) -> str:
+    """The caller's word for the request, or a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    if not _REQUEST_ID.fullmatch(given):
+        request[CORRELATION_ID] = new_id()
+        given = str(request[CORRELATION_ID])
+    elif UUID_TEXT.fullmatch(given):
+        request[CORRELATION_ID] = UUID(given)
+    request[REQUEST_ID] = given
+    return given
 
 
 async def _answer(request: web.Request, handler: Handler, budget: dt.timedelta) -> web.StreamResponse:
@@ -73,10 +88,10 @@ async def _answer(request: web.Request, handler: Handler, budget: dt.timedelta) 
         return problem_response(request, Problem(code=RefusalCode.INTERNAL_ERROR))
 
 
-def _budget(request: web.Request) -> dt.timedelta:
-    """How long the call may take: 2.5 seconds, unless its route says otherwise."""
+def _template(request: web.Request) -> str:
+    """The path as the table of routes has it: a real one holds account ids."""
     resource = request.match_info.route.resource
-    return request.app[BUDGETS].get((request.method, resource.canonical if resource else ""), REQUEST_BUDGET)
+    return resource.canonical if resource else _UNMATCHED
 
 
 async def _within_budget(work: Awaitable[web.StreamResponse], budget: dt.timedelta) -> web.StreamResponse:
@@ -88,8 +103,9 @@ async def _within_budget(work: Awaitable[web.StreamResponse], budget: dt.timedel
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    task.add_done_callback(functools.partial(_wake, ended))
-    timer = loop.call_later(budget.total_seconds(), _wake, ended)
+    wake = functools.partial(_wake, ended)
+    task.add_done_callback(wake)
+    timer = loop.call_later(budget.total_seconds(), wake)
     try:
         await ended
     except asyncio.CancelledError:
@@ -166,12 +182,12 @@ def _add_headers(settings: GatewaySettings, request_id: str, response: web.Strea
         headers["Strict-Transport-Security"] = "max-age=31536000"
 
 
-def _report(request: web.Request, status: int, seconds: float) -> None:
-    """The canonical line. Routes by their template: a path holds account ids, a query may hold a token."""
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource else "unmatched"
+def _report(request: web.Request, route: str, status: int, seconds: float) -> None:
+    """The canonical line, where somebody reads it. Without the query, which may hold a token."""
     method = _method(request)
     _seconds(method, route, status).observe(seconds)
+    if not log.is_enabled_for(logging.INFO):
+        return
     log.info(
         "request",
         method=method,

@@ -24,6 +24,5 @@ def token_digest(token: str) -> bytes:
 
 
 def _mac(key: bytes, parts: tuple[str, ...]) -> str:
-    encoded = (part.encode() for part in parts)
-    message = b"".join(len(each).to_bytes(4, "big") + each for each in encoded)
+    message = b"".join([len(each).to_bytes(4, "big") + each for each in map(str.encode, parts)])
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")

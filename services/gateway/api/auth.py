@@ -7,6 +7,7 @@ comparison's time could tell. A missing key goes the same way as an unknown one.
 import asyncio
 import datetime as dt
 import enum
+import functools
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
@@ -71,20 +72,26 @@ class Speaker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Caller:
-    """An API key that is good, and its tenant."""
+    """An API key and its tenant. Made once for all requests with it: what is said of it is kept, too."""
 
     tenant_id: UUID
     key_id: UUID
     scopes: frozenset[str]
     is_sandbox: bool
+    is_suspended: bool = False
     expires_at: dt.datetime | None = None  # system time
 
-    @property
+    @functools.cached_property
     def actor(self) -> str:
         """As the audit log names it."""
         return f"api_key:{self.key_id}"
+
+    @functools.cached_property
+    def logged_as(self) -> str:
+        """As the line of a request names it: ids only."""
+        return f"{self.tenant_id} {self.actor}"
 
     def may(self, scope: KeyScope) -> bool:
         """Whether the key has the scope."""
@@ -96,8 +103,8 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._found: OrderedDict[bytes, tuple[float, FoundKey]] = OrderedDict()
-        self._asked: dict[bytes, asyncio.Future[FoundKey | None]] = {}
+        self._found: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Future[Caller | None]] = {}
         self._look_ups: set[asyncio.Task[None]] = set()
 
     async def caller(self, authorization: str | None) -> Caller | Problem:
@@ -114,14 +121,14 @@ class Keys:
 
     def forget(self, key_id: UUID) -> None:
         """A key was revoked here: it is not to be good for another moment."""
-        for digest in [digest for digest, (_, found) in self._found.items() if found.key_id == key_id]:
+        for digest in [digest for digest, (_, caller) in self._found.items() if caller.key_id == key_id]:
             del self._found[digest]
 
-    def _remembered(self, digest: bytes) -> FoundKey | None:
-        at, found = self._found.get(digest, (0.0, None))
-        return found if monotonic() - at < CACHED_FOR else None
+    def _remembered(self, digest: bytes) -> Caller | None:
+        at, caller = self._found.get(digest, (0.0, None))
+        return caller if monotonic() - at < CACHED_FOR else None
 
-    async def _find(self, digest: bytes) -> FoundKey | None:
+    async def _find(self, digest: bytes) -> Caller | None:
         """What many tenants ask at once costs as much as what one does: after a restart every key is new here."""
         asked = self._asked.setdefault(digest, asyncio.get_running_loop().create_future())
         if len(self._look_ups) < LOOK_UPS:
@@ -141,37 +148,44 @@ class Keys:
                     each.set_exception(error)
                 continue
             for digest, each in asked.items():
-                self._remember(digest, found.get(digest))
-                each.set_result(found.get(digest))
+                caller = caller_of(found[digest]) if digest in found else None
+                self._remember(digest, caller)
+                each.set_result(caller)
 
-    def _remember(self, digest: bytes, found: FoundKey | None) -> None:
+    def _remember(self, digest: bytes, caller: Caller | None) -> None:
         """Only what was found: a stranger must not be able to push keys out with noise."""
         self._found.pop(digest, None)
-        if found is None:
+        if caller is None:
             return
-        self._found[digest] = (monotonic(), found)
+        self._found[digest] = (monotonic(), caller)
         if len(self._found) > CACHED_KEYS:
             self._found.popitem(last=False)
 
 
-def judge_key(found: FoundKey, now: dt.datetime) -> Caller | Problem:
-    """Whether a key that exists may be used at ``now``."""
-    if found.expires_at is not None and found.expires_at <= now:
-        return Problem(code=HttpCode.KEY_EXPIRED)
-    if found.is_suspended:
-        return Problem(code=HttpCode.TENANT_SUSPENDED)
+def caller_of(found: FoundKey) -> Caller:
+    """Who calls with this key; whether it is good is judged at each use."""
     return Caller(
         tenant_id=found.tenant_id,
         key_id=found.key_id,
         scopes=found.scopes,
         is_sandbox=found.is_sandbox,
+        is_suspended=found.is_suspended,
         expires_at=found.expires_at,
     )
 
 
+def judge_key(caller: Caller, now: dt.datetime) -> Caller | Problem:
+    """Whether a key that exists may be used at ``now``."""
+    if caller.expires_at is not None and caller.expires_at <= now:
+        return Problem(code=HttpCode.KEY_EXPIRED)
+    if caller.is_suspended:
+        return Problem(code=HttpCode.TENANT_SUSPENDED)
+    return caller
+
+
 def forbids(allowed: Allowed, caller: Caller) -> Problem | None:
     """The problem of a caller without any of the scopes."""
-    if isinstance(allowed, May) or any(caller.may(scope) for scope in allowed):
+    if isinstance(allowed, May) or not caller.scopes.isdisjoint(allowed):
         return None
     needed = " or ".join(f"`{scope}`" for scope in allowed)
     return Problem(code=HttpCode.FORBIDDEN_SCOPE, detail=f"The API key lacks the scope {needed}.")

@@ -138,7 +138,7 @@ class Call(Generic[B, Q]):
         ``actor``: the account id of the admin who acts through this key. ``at_most``: less than the request has left.
         """
         envelope = begin(
-            command.model_copy(update={"request": self.key}) if self.key is not None else command,
+            command if command.request is self.key else command.model_copy(update={"request": self.key}),
             tenant_id=self.tenant_id,
             account_id=account_id,
             actor=f"admin:{actor}" if actor else self.caller.actor,

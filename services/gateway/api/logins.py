@@ -47,7 +47,7 @@ async def start(call: Call[LoginBody, Nothing]) -> Outcome:
         problem = await refuses_return(call, call.body.return_url)
         if problem is not None:
             return problem
-    command = start_login(call.body)
+    command = start_login(call.body, call.key)
     account_id = call.body.account_id
     if call.body.trusted_device_token is not None:
         sealed = call.seal_typed(account_id, "trusted_device_token", call.body.trusted_device_token)
@@ -110,6 +110,7 @@ async def verify(call: Call[VerifyBody, Nothing]) -> Outcome:
         name: call.seal_typed(record, "code", value.strip()) for name, value in call.body.typed() if value is not None
     }
     command = VerifyCode(
+        request=call.key,
         challenge_id=ChallengeId(call.id("challenge_id")),
         factor_id=FactorId(call.body.factor_id) if call.body.factor_id else None,
         code=sealed.get("code"),

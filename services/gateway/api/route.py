@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel
@@ -17,14 +16,14 @@ from services.gateway.api.auth import Allowed, Caller, forbids
 from services.gateway.api.call import NOTHING, Call, Deps, Nothing, Outcome, Said
 from services.gateway.api.parsing import JSON, idempotency_key, parse_body, parse_query, read_json
 from services.gateway.downloads import Streamed
-from services.gateway.middleware import CALLER, DEADLINE, REQUEST_ID, problem_response
+from services.gateway.middleware import CALLER, CORRELATION_ID, DEADLINE, problem_response
 from services.gateway.problems import Code, HttpCode, Problem, invalid
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import ACCOUNT_ID_PATTERN, RequestKey
+from shared.ids import UUID_TEXT
 from shared.messaging.bus import Unavailable
 
 ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN.strip("^$"))
-UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # of many forms the one that we write
 
 ID_PARTS: Mapping[str, Code] = MappingProxyType(
     {
@@ -105,7 +104,7 @@ async def _called(route: Route, parts: Sequence[str], request: web.Request, deps
     caller = await deps.keys.caller(request.headers.get("Authorization"))
     if isinstance(caller, Problem):
         return caller
-    request[CALLER] = f"{caller.tenant_id} {caller.actor}"
+    request[CALLER] = caller.logged_as
     refused = forbids(route.allows, caller) or _bad_path(route, parts, request)
     return refused or await _parsed(route, request, deps, caller)
 
@@ -140,11 +139,11 @@ async def _parsed(route: Route, request: web.Request, deps: Deps, caller: Caller
         caller=caller,
         body=body,
         query=query,
-        path=dict(request.match_info),
+        path=request.match_info,
         key=key,
         deadline=request[DEADLINE],
         is_head=request.method == hdrs.METH_HEAD,
-        correlation_id=UUID(request[REQUEST_ID]) if UUID_TEXT.fullmatch(request[REQUEST_ID]) else None,
+        correlation_id=request.get(CORRELATION_ID),
     )
 
 

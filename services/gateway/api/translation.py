@@ -6,7 +6,7 @@ from services.gateway.api.contacts import Contacts
 from services.gateway.api.fields import Login
 from services.gateway.problems import HttpCode, Problem
 from shared.contracts.commands import PutAccount, StartLogin
-from shared.contracts.types import Contact
+from shared.contracts.types import Contact, RequestKey
 
 PRIVILEGED = frozenset({"role", "sso", "active"})
 """What decides who must have a second factor: a key that may only keep addresses up to date must not change it."""
@@ -63,9 +63,10 @@ def both(*found: object) -> Problem:
     return Problem(code=HttpCode.VALIDATION_FAILED, faults=tuple(fault for each in problems for fault in each.faults))
 
 
-def start_login(body: Login) -> StartLogin:
+def start_login(body: Login, request: RequestKey | None = None) -> StartLogin:
     """A login; a trusted device's token is added by the route that takes one."""
     return StartLogin(
+        request=request,
         purpose=body.purpose,
         first_factor=body.first_factor.value(),
         password_changed_at=body.password_changed_at,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.api.auth import Caller, Keys, KeyScope, May, forbids, judge_key
+from services.gateway.api.auth import Caller, Keys, KeyScope, May, caller_of, forbids, judge_key
 from services.gateway.problems import HttpCode, Problem
 from services.gateway.queries.api_keys import FoundKey
 from shared.crypto.api_keys import api_key_digest, api_key_hint, is_wellformed, new_api_key
@@ -14,15 +14,17 @@ from shared.db.pool import Database
 NOW = dt.datetime(2027, 1, 31, 9, 30, tzinfo=dt.UTC)
 
 
-def found(*, expires_at: dt.datetime | None = None, is_suspended: bool = False) -> FoundKey:
-    """A key with the scope `logins`."""
-    return FoundKey(
-        tenant_id=UUID(int=1),
-        key_id=UUID(int=2),
-        scopes=frozenset({"logins"}),
-        expires_at=expires_at,
-        is_sandbox=False,
-        is_suspended=is_suspended,
+def found(*, expires_at: dt.datetime | None = None, is_suspended: bool = False) -> Caller:
+    """Who has a key with the scope `logins`."""
+    return caller_of(
+        FoundKey(
+            tenant_id=UUID(int=1),
+            key_id=UUID(int=2),
+            scopes=frozenset({"logins"}),
+            expires_at=expires_at,
+            is_sandbox=False,
+            is_suspended=is_suspended,
+        )
     )
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.api.route import UUID_TEXT
+from shared.ids import UUID_TEXT
 
 ID = "0190a2b4-5f6e-7abc-8def-0123456789ab"
 
