@@ -50,6 +50,15 @@ Turns = OrderedDict[Asked, None]
 """A queue that may be left from its middle."""
 
 
+@dataclass(slots=True, eq=False)
+class _Holding:
+    """What one tenant has asked and has no reply to; it is there as long as there is any."""
+
+    tenant_id: UUID | None
+    count: int = 0
+    waiting: Turns = field(default_factory=OrderedDict)  # for a frame
+
+
 class Coalescing:
     """The requests to one lane that have no reply yet.
 
@@ -67,8 +76,9 @@ class Coalescing:
         self._slow_after = slow_after
         self._longest_call = longest_call
         self._most_messages = min(most_messages, MOST_MESSAGES)
-        self._held: Counter[UUID | None] = Counter()  # by tenant; those that hold none are not in it
-        self._waiting: OrderedDict[UUID | None, Turns] = OrderedDict()  # by tenant; whose turn is next, first
+        self._held = 0
+        self._holdings: dict[UUID | None, _Holding] = {}  # by tenant
+        self._waiting: OrderedDict[_Holding, None] = OrderedDict()  # whose turn is next, first
         self._lately: set[UUID | None] = set()  # whose requests were in the last frame
         self._of_subject: dict[str, Turns] = {}  # the first waits above or is under way, the others are behind it
         self._on_their_way: set[asyncio.Task[None]] = set()
@@ -80,13 +90,16 @@ class Coalescing:
     def put(self, asked: Asked) -> None:
         """Take a request. Raises `Unavailable` at once when too many have no reply yet, or too many of its tenant."""
         tenant_id = asked.outgoing.tenant_id
-        if self._held.total() >= MOST_HELD or self._held[tenant_id] >= self._share_of(tenant_id):
+        holding = self._holdings.get(tenant_id) or _Holding(tenant_id)
+        if self._held >= MOST_HELD or holding.count >= self._share_of(holding):
             raise Unavailable("too many requests are waiting")
-        self._held[tenant_id] += 1
+        self._holdings[tenant_id] = holding
+        holding.count += 1
+        self._held += 1
         self._last_calls = LAST_CALLS
-        asked.reply.add_done_callback(functools.partial(self._leave, asked))
+        asked.reply.add_done_callback(functools.partial(self._leave, asked, holding))
         if self._is_first_of_subject(asked):
-            self._let_travel(asked)
+            self._let_travel(asked, holding)
             self._set_out()
 
     async def wait_idle(self) -> None:
@@ -94,9 +107,9 @@ class Coalescing:
         while self._on_their_way or self._calls_until is not None:
             await (asyncio.wait(self._on_their_way) if self._on_their_way else asyncio.sleep(0))
 
-    def _share_of(self, tenant_id: UUID | None) -> int:
+    def _share_of(self, holding: _Holding) -> int:
         """How many one tenant may hold: of those that hold some, each as much, and as much is left for one more."""
-        others = len(self._held) - (tenant_id in self._held)
+        others = len(self._holdings) - (holding.count > 0)
         return MOST_HELD // (others + 2)
 
     def _is_first_of_subject(self, asked: Asked) -> bool:
@@ -107,41 +120,45 @@ class Coalescing:
         line[asked] = None
         return len(line) == 1
 
-    def _let_travel(self, asked: Asked) -> None:
+    def _let_travel(self, asked: Asked, holding: _Holding) -> None:
         """Headers are one by one: a member of a frame has none."""
         outgoing = asked.outgoing
         if self._most_messages == 1 or outgoing.goes_alone or outgoing.headers:
             self._start([asked])
         else:
-            self._waiting.setdefault(outgoing.tenant_id, OrderedDict())[asked] = None
+            holding.waiting[asked] = None
+            self._waiting[holding] = None
 
-    def _leave(self, asked: Asked, _reply: "asyncio.Future[bytes]") -> None:
+    def _leave(self, asked: Asked, holding: _Holding, _reply: "asyncio.Future[bytes]") -> None:
         """It has its reply, or nobody waits for it any more."""
-        tenant_id = asked.outgoing.tenant_id
-        self._held[tenant_id] -= 1
-        if not self._held[tenant_id]:
-            del self._held[tenant_id]
-        waiting = self._waiting.get(tenant_id, OrderedDict())
-        waiting.pop(asked, None)
-        if not waiting:
-            self._waiting.pop(tenant_id, None)
+        self._held -= 1
+        holding.count -= 1
+        if not holding.count:
+            del self._holdings[holding.tenant_id]
+        holding.waiting.pop(asked, None)
+        if not holding.waiting:
+            self._waiting.pop(holding, None)
         self._let_next_travel(asked)
         self._set_out()
 
     def _let_next_travel(self, asked: Asked) -> None:
         """Who is behind it, if it was the first of its subject."""
         subject = asked.outgoing.subject or ""
-        line = self._of_subject.get(subject, OrderedDict())
-        was_first = bool(line) and next(iter(line)) is asked
+        line = self._of_subject.get(subject)
+        if line is None:
+            return
+        was_first = next(iter(line)) is asked
         line.pop(asked, None)
         if not line:
-            self._of_subject.pop(subject, None)
+            del self._of_subject[subject]
         elif was_first:
-            self._let_travel(next(iter(line)))
+            following = next(iter(line))
+            self._let_travel(following, self._holdings[following.outgoing.tenant_id])
 
     def _set_out(self) -> None:
         while (
-            self._calls_until is None
+            self._waiting
+            and self._calls_until is None
             and not self._quick
             and len(self._frames) < MOST_FRAMES
             and (frame := self._take())
@@ -173,7 +190,7 @@ class Coalescing:
 
     def _call(self) -> None:
         """Leave when nobody came for some turns of the loop, nobody fits in any more, or it has been long enough."""
-        is_full = sum(map(len, self._waiting.values())) >= self._most_messages
+        is_full = sum(len(each.waiting) for each in self._waiting) >= self._most_messages
         if self._last_calls and not is_full and monotonic() < (self._calls_until or 0):
             self._last_calls -= 1
             asyncio.get_running_loop().call_soon(self._call)
@@ -184,29 +201,28 @@ class Coalescing:
     def _take(self) -> list[Asked]:
         """The next frame: of each tenant one, and again. Who had a turn is behind those who had none."""
         frame: list[Asked] = []
-        taken: Counter[UUID | None] = Counter()
-        is_alone = len(self._held.keys() | self._lately) == 1
+        taken: Counter[_Holding] = Counter()
+        is_alone = len(self._holdings.keys() | self._lately) == 1
         most_of_one = self._most_messages if is_alone else max(1, self._most_messages // SHARE)
         size, now = 0, host_now()
         turns = deque(self._waiting)
         while turns and len(frame) < self._most_messages:
-            tenant_id = turns.popleft()
-            queue = self._waiting[tenant_id]
-            asked = next(iter(queue))
+            holding = turns.popleft()
+            asked = next(iter(holding.waiting))
             if not asked.is_over(now):  # else it leaves by itself, now
                 size += len(asked.outgoing.body)
                 if frame and size > MOST_BYTES:
                     break
                 frame.append(asked)
-                taken[tenant_id] += 1
-            del queue[asked]
-            if queue:
-                self._waiting.move_to_end(tenant_id)
-                if taken[tenant_id] < most_of_one:
-                    turns.append(tenant_id)
+                taken[holding] += 1
+            del holding.waiting[asked]
+            if holding.waiting:
+                self._waiting.move_to_end(holding)
+                if taken[holding] < most_of_one:
+                    turns.append(holding)
             else:
-                del self._waiting[tenant_id]
-        self._lately = set(taken) or self._lately
+                del self._waiting[holding]
+        self._lately = {each.tenant_id for each in taken} or self._lately
         return frame
 
 

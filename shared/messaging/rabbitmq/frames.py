@@ -5,7 +5,7 @@ What is in it is listed in a header, because a transport does not look into bodi
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 CONTENT_TYPE = "application/cloudevents-batch+json"
@@ -17,8 +17,7 @@ class BrokenFrame(Exception):
     """List and body do not fit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Framed:
+class Framed(NamedTuple):
     """One message of a frame."""
 
     message_id: UUID

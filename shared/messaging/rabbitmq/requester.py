@@ -51,13 +51,14 @@ class Requester:
             raise NoReply
         asked = Asked(outgoing)
         timer = asyncio.get_running_loop().call_later(left, _fail, (asked,), NoReply)
-        self._expect(asked)
+        message_id = outgoing.message_id.hex
+        self._expect(message_id, asked)
         try:
             self._coalescing[lane].put(asked)
             return await asked.reply
         finally:
             timer.cancel()
-            self._forget(asked)
+            self._forget(message_id, asked)
 
     async def close(self) -> None:
         """End the link; whoever waits for a reply hears so."""
@@ -93,14 +94,13 @@ class Requester:
                 if not asked.reply.done():
                     asked.reply.set_result(body)
 
-    def _expect(self, asked: Asked) -> None:
+    def _expect(self, message_id: str, asked: Asked) -> None:
         """The same question may be asked twice at once, by a client that sends again: one answer serves both."""
-        self._waiting.setdefault(asked.outgoing.message_id.hex, []).append(asked)
+        self._waiting.setdefault(message_id, []).append(asked)
 
-    def _forget(self, asked: Asked) -> None:
+    def _forget(self, message_id: str, asked: Asked) -> None:
         """Nobody waits any more."""
         asked.reply.cancel()
-        message_id = asked.outgoing.message_id.hex
         waiting = self._waiting[message_id]
         waiting.remove(asked)
         if not waiting:
@@ -121,11 +121,11 @@ async def _wait_for_all(frame: Sequence[Asked], ended: "asyncio.Future[Any] | No
     One after another: replies to a frame come together, so that with the first there are all, and nobody waits twice.
     """
     for each in frame:
-        ends = {each.reply} if ended is None else {each.reply, ended}
-        while not any(end.done() for end in ends):
+        while not (each.reply.done() or (ended is not None and ended.done())):
             left = deadline - monotonic()
             if left <= 0:
                 return
+            ends = {each.reply} if ended is None else {each.reply, ended}
             await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
 
 
