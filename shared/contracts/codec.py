@@ -4,10 +4,10 @@ import functools
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from shared.contracts import commands, events
@@ -17,9 +17,8 @@ from shared.contracts.types import ACCOUNT_ID_PATTERN
 CONTENT_TYPE = "application/cloudevents+json"
 SPEC_VERSION = "1.0"
 MAX_BYTES = 256 * 1024
-_SAID_TYPE = re.compile(rb'"type":"([a-z_.]+)"')  # as `encode` writes it
-
-M = TypeVar("M", bound=Message)
+_BEGINNING = re.compile(rb'{"specversion":"1\.0","id":"[^"\\]+","source":"[^"\\]+","type":"([a-z_.]+)",')
+"""Of a message as `encode` writes it."""
 
 
 class UndecodableMessage(Exception):
@@ -30,7 +29,9 @@ class UndecodableMessage(Exception):
         self.reason = reason
 
 
-class _Attributes(BaseModel):
+class CloudEvent(BaseModel):
+    """The envelope as JSON (CloudEvents 1.0.2, 2.1), with extension attributes of ours; `data` is the message."""
+
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     specversion: Annotated[str, Field(pattern=r"^1\.0$")]
@@ -44,18 +45,7 @@ class _Attributes(BaseModel):
     actor: str
     correlationid: UUID
     causationid: UUID | None = None
-
-
-class CloudEvent(_Attributes):
-    """The envelope as JSON (CloudEvents 1.0.2, 2.1), with extension attributes of ours; `data` is the message."""
-
     data: dict[str, object]
-
-
-class _Known(_Attributes, Generic[M]):
-    """The same with its message, in one reading."""
-
-    data: M
 
 
 def _by_type(module: object, kind: type[Message]) -> dict[str, type[Message]]:
@@ -98,38 +88,26 @@ def decode(body: bytes) -> Envelope[Message]:
     """The envelope in ``body``. Raises `UndecodableMessage`: such bytes will never become a message."""
     if len(body) > MAX_BYTES:
         raise UndecodableMessage("too_large")
-    event = _read_known(body) or _read_any(body)
-    envelope = Envelope(
-        id=event.id,
-        data=event.data,
-        tenant_id=event.tenantid,
-        account_id=event.subject,
-        actor=event.actor,
-        source=event.source,
-        time=event.time,
-        correlation_id=event.correlationid,
-        causation_id=event.causationid,
-    )
+    envelope = _read_known(body) or _read_any(body)
     object.__setattr__(envelope, "came_as", body)  # frozen for everybody else
     return envelope
 
 
-def _read_known(body: bytes) -> _Known[Message] | None:
-    """Read in one go by the type that it seems to say; None: it was not that, or is not right, and it is to be read
-    from the beginning.
+def _read_known(body: bytes) -> Envelope[Message] | None:
+    """Read in one go what begins as `encode` writes it; None: it does not, or is not right, and it is to be read from
+    the beginning.
     """
-    said = _SAID_TYPE.search(body)
+    said = _BEGINNING.match(body)
     model = MESSAGES.get(said[1].decode()) if said is not None else None
     if model is None:
         return None
     try:
-        event = _with_data_of(model).model_validate_json(body)
+        return _with_data_of(model).validate_json(body)
     except ValidationError:
         return None
-    return event if event.type == event.data.type else None  # the first that looks like it may stand in the data
 
 
-def _read_any(body: bytes) -> _Known[Message]:
+def _read_any(body: bytes) -> Envelope[Message]:
     """Read the envelope, then by its type the message: whatever is wrong is found out here. Raises
     `UndecodableMessage`.
     """
@@ -144,10 +122,20 @@ def _read_any(body: bytes) -> _Known[Message]:
         data = model.model_validate_json(to_json(event.data))
     except ValidationError:
         raise UndecodableMessage("wrong_data") from None
-    return _Known[Message].model_construct(**dict(event) | {"data": data})
+    return Envelope(
+        id=event.id,
+        data=data,
+        tenant_id=event.tenantid,
+        account_id=event.subject,
+        actor=event.actor,
+        source=event.source,
+        time=event.time,
+        correlation_id=event.correlationid,
+        causation_id=event.causationid,
+    )
 
 
 @functools.cache
-def _with_data_of(model: type[Message]) -> type[_Known[Message]]:
+def _with_data_of(model: type[Message]) -> TypeAdapter[Envelope[Message]]:
     """Made when the first of its type comes: 40 KiB each, and a process hears of few."""
-    return _Known[model]  # type: ignore[valid-type]
+    return TypeAdapter(Envelope[model])  # type: ignore[valid-type]

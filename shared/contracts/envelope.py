@@ -2,11 +2,12 @@
 
 import dataclasses
 import datetime as dt
-from typing import ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.types import ACCOUNT_ID_PATTERN
 from shared.ids import new_id
 
 
@@ -39,18 +40,19 @@ class Envelope(Generic[M]):
 
     `time` is tenant time for what a tenant sees; `correlation_id` is shared by all that one request set off,
     `causation_id` is the message that this one follows from. `came_as` is the text it was read from; an envelope made
-    here, also one that replaces another (`dataclasses.replace`), has none.
+    here, also one that replaces another (`dataclasses.replace`), has none. An alias is what CloudEvents calls it: JSON is
+    read straight into one of these, for every message that a service hears.
     """
 
     id: UUID
     data: M
-    tenant_id: UUID
-    account_id: str | None
+    tenant_id: Annotated[UUID, Field(alias="tenantid")]
+    account_id: Annotated[Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN)] | None, Field(alias="subject", default=None)]
     actor: str
     source: str
     time: dt.datetime
-    correlation_id: UUID
-    causation_id: UUID | None = None
+    correlation_id: Annotated[UUID, Field(alias="correlationid")]
+    causation_id: Annotated[UUID | None, Field(alias="causationid")] = None
     came_as: bytes | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
     def follow(
