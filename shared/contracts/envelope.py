@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.types import ACCOUNT_ID_PATTERN
+from shared.contracts.types import AccountId
 from shared.ids import new_id
 
 
@@ -40,14 +40,14 @@ class Envelope(Generic[M]):
 
     `time` is tenant time for what a tenant sees; `correlation_id` is shared by all that one request set off,
     `causation_id` is the message that this one follows from. `came_as` is the text it was read from; an envelope made
-    here, also one that replaces another (`dataclasses.replace`), has none. An alias is what CloudEvents calls it: JSON is
-    read straight into one of these, for every message that a service hears.
+    here, also one that replaces another (`dataclasses.replace`), has none. An alias is what CloudEvents calls it: JSON
+    is read straight into one of these.
     """
 
     id: UUID
     data: M
     tenant_id: Annotated[UUID, Field(alias="tenantid")]
-    account_id: Annotated[Annotated[str, Field(pattern=ACCOUNT_ID_PATTERN)] | None, Field(alias="subject", default=None)]
+    account_id: Annotated[AccountId | None, Field(alias="subject", default=None)]
     actor: str
     source: str
     time: dt.datetime
