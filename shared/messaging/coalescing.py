@@ -24,6 +24,8 @@ SHARE = 4  # of a frame one tenant has one part in so many, as long as another o
 MOST_BYTES = 256 * 1024  # of a frame's bodies; a larger one travels by itself
 MOST_FRAMES = 4  # on their way at once
 SLOW_AFTER = 0.15  # seconds without an answer after which another frame may go
+SLOWER = 3  # times as long as the last one has a frame, on a busy machine, where two small ones cost it more than one
+SLOWEST = 4  # times `SLOW_AFTER`, and not longer
 LAST_CALLS = 10  # turns of the event loop in which nobody asks, and then the next frame goes: well below a millisecond
 LONGEST_CALL = 0.02  # seconds, where somebody asks in every turn
 MOST_HELD = 2_000  # requests to one lane in one process: two seconds of a busy lane; more would come too late
@@ -84,6 +86,7 @@ class Coalescing:
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._frames: dict[asyncio.Task[None], int] = {}  # of those, with their size; the others travel by themselves
         self._quick: set[asyncio.Task[None]] = set()  # frames that are not slow yet
+        self._took = 0.0  # seconds: the last frame that arrived
         self._last_calls = 0  # turns to go until the next frame leaves
         self._calls_until: float | None = None  # monotonic seconds; None while no frame has just arrived
 
@@ -166,8 +169,9 @@ class Coalescing:
             task = self._start(frame)
             self._frames[task] = len(frame)
             self._quick.add(task)
-            slow = asyncio.get_running_loop().call_later(self._slow_after, self._is_slow, task)
-            task.add_done_callback(functools.partial(_cancel, slow))
+            patience = patience_after(self._took, slow_after=self._slow_after)
+            slow = asyncio.get_running_loop().call_later(patience, self._is_slow, task)
+            task.add_done_callback(functools.partial(self._has_taken, monotonic(), slow))
 
     def _start(self, frame: Sequence[Asked]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._travel(frame))
@@ -178,6 +182,10 @@ class Coalescing:
     def _is_slow(self, task: asyncio.Task[None]) -> None:
         self._quick.discard(task)
         self._set_out()
+
+    def _has_taken(self, since: float, slow: asyncio.TimerHandle, _task: asyncio.Task[None]) -> None:
+        self._took = monotonic() - since
+        slow.cancel()
 
     def _has_arrived(self, task: asyncio.Task[None]) -> None:
         size = self._frames.pop(task, 0)
@@ -226,5 +234,6 @@ class Coalescing:
         return frame
 
 
-def _cancel(timer: asyncio.TimerHandle, _task: asyncio.Task[None]) -> None:
-    timer.cancel()
+def patience_after(took: float, *, slow_after: float = SLOW_AFTER) -> float:
+    """Seconds that a frame is alone on its way, when the last one took so many."""
+    return max(slow_after, min(SLOWER * took, SLOWEST * slow_after))

@@ -19,6 +19,7 @@ DELIVERY_LIMIT = 20  # RabbitMQ 4's default, said aloud for 3.10, which has none
 KILLER_AFTER = 3  # deliveries after which a message may be the one that kills its worker
 REQUEST_BUDGET = dt.timedelta(seconds=2.5)  # from the request at the gateway to its answer
 REQUEST_LANE_LENGTH = 5_000  # messages waiting on a request lane; more are refused, which the caller hears at once
+PACE_OF_FACTS = 0.1  # seconds: more replicas send more batches, and these make up fewer transactions
 EVERY_FACT = "#"  # a pattern (AMQP topic syntax)
 INGRESS_LANE_LENGTH = 50_000  # messages of tenants; more are refused, which their publishers hear
 INGRESS_MOST_BYTES = 64 * 1024  # of one of them: as much as the HTTP API takes
@@ -29,13 +30,15 @@ class Lane:
     """A queue and its workers.
 
     `name` is the routing key of commands to it; `binds` are patterns of event types (AMQP topic syntax); `workers` is
-    how many batches are handled at once in a process; `batch` is how many messages a worker may take together.
+    how many batches are handled at once in a process; `batch` is how many messages a worker may take together; `pace`
+    is how many seconds pass from one batch to the next in a process, unless it is full: who comes alone does not wait.
     """
 
     name: str
     binds: tuple[str, ...] = ()
     workers: int = 4
     batch: int = 1
+    pace: float = 0.0
     is_request: bool = False  # messages carry what is left of the budget as their TTL, and are answered
     is_ingress: bool = False  # tenants publish to it themselves; over RabbitMQ only
 
@@ -62,15 +65,16 @@ POLICY_COMMANDS = Lane(
         "sessions.should_end",
         "tenant.changed",
     ),
+    pace=PACE_OF_FACTS,
 )
 POLICY_DEADLINES = Lane(name="policy.deadlines", workers=2, batch=100)  # a whole helpdesk's at one instant
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)
 NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
 NOTIFIER_EVENTS = Lane(name="notifier.events", binds=("account.erased",), workers=1)
-NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=(EVERY_FACT,), workers=2, batch=200)
+NOTIFIER_WEBHOOKS = Lane(name="notifier.webhooks", binds=(EVERY_FACT,), workers=2, batch=200, pace=PACE_OF_FACTS)
 AUDIT_REQUESTS = Lane(name="audit.requests", is_request=True, workers=2)
-AUDIT_EVENTS = Lane(name="audit.events", binds=(EVERY_FACT,), workers=2, batch=200)
+AUDIT_EVENTS = Lane(name="audit.events", binds=(EVERY_FACT,), workers=2, batch=200, pace=PACE_OF_FACTS)
 GATEWAY_INGRESS = Lane(name="gateway.ingress", is_ingress=True)  # one at a time: a stranger chooses their size
 
 LANES: tuple[Lane, ...] = (

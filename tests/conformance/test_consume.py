@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
+from shared.clock import monotonic
 from shared.messaging.bus import Ack, Disposition, Incoming, PublishOutcome
 from tests.support.receiver import PATIENCE, Receiver, eventually
 from tests.support.transports import Transport, command, new_lane
+
+PACE = 0.2  # seconds
+NEVER = 3600.0  # seconds
 
 
 async def test_worker_takes_what_has_arrived_but_never_more_than_the_batch(transport: Transport) -> None:
@@ -22,6 +26,30 @@ async def test_worker_takes_what_has_arrived_but_never_more_than_the_batch(trans
 async def test_single_message_does_not_wait_for_a_batch_to_fill(transport: Transport) -> None:
     """Alone, a request waits for nothing."""
     lane, receiver = new_lane(batch=64), Receiver()
+    async with transport.bus(lane) as bus:
+        await bus.consume(lane, receiver.receive)
+        await bus.publish([command(lane)])
+        await receiver.wait_for(1)
+    assert receiver.sizes == [1]
+
+
+async def test_paced_lane_makes_few_batches_of_many_messages(transport: Transport) -> None:
+    """With every replica that sends facts more messages come; the transactions of those who listen become no more."""
+    lane, receiver = new_lane(workers=2, batch=64, pace=PACE), Receiver()
+    async with transport.bus(lane) as bus:
+        await bus.consume(lane, receiver.receive)
+        started = monotonic()
+        for number in range(40):
+            await bus.publish([command(lane, b"%d" % number)])
+        await receiver.wait_for(40)
+        most = (monotonic() - started) / PACE + 2
+    assert sorted(receiver.bodies) == sorted(b"%d" % number for number in range(40))
+    assert len(receiver.sizes) <= most
+
+
+async def test_who_comes_alone_to_a_paced_lane_waits_for_nothing(transport: Transport) -> None:
+    """In quiet hours what happened is in the log, and with whoever listens, at once."""
+    lane, receiver = new_lane(batch=64, pace=NEVER), Receiver()
     async with transport.bus(lane) as bus:
         await bus.consume(lane, receiver.receive)
         await bus.publish([command(lane)])

@@ -9,6 +9,7 @@ import pytest
 from shared.ids import new_id
 from shared.messaging.bus import Disposition, Exchange, Incoming, PublishOutcome, Reply, Retry
 from shared.messaging.rabbitmq import RabbitBus, names
+from shared.messaging.rabbitmq.feed import PREFETCH_MOST
 from shared.messaging.rabbitmq.frames import Framed, listing, pack
 from shared.messaging.topology import Lane
 from tests.support.asking import Gate, ask
@@ -16,6 +17,7 @@ from tests.support.rabbitmq import Rabbit
 from tests.support.receiver import PATIENCE, Receiver
 from tests.support.transports import RabbitTransport, command, event, new_lane
 
+NEVER = 3600.0  # seconds
 MANY = [b"%02d" % number for number in range(30)]
 
 
@@ -156,6 +158,22 @@ async def test_facts_come_in_the_order_of_their_telling(transport: RabbitTranspo
         await receiver.wait_for(len(batch))
     assert receiver.bodies == [each.body for each in batch]
     assert len(receiver.sizes) < len(batch)
+
+
+@pytest.mark.parametrize(("batch", "count"), [(3, 3), (200, PREFETCH_MOST)], ids=["full", "all there is"])
+async def test_batch_of_a_paced_lane_that_cannot_grow_does_not_wait(
+    transport: RabbitTransport, batch: int, count: int
+) -> None:
+    """A backlog is worked off at full speed: the pace is for those who would come one by one."""
+    lane, receiver = new_lane(batch=batch, pace=NEVER), Receiver()
+    async with transport.bus(lane) as bus:
+        await bus.consume(lane, receiver.receive)
+        await bus.publish([command(lane)])
+        await receiver.wait_for(1)
+        for _ in range(count):
+            await bus.publish([command(lane)])
+        await receiver.wait_for(1 + count)
+    assert receiver.sizes == [1, count]
 
 
 async def test_frame_that_comes_again_is_done_one_by_one(transport: RabbitTransport, rabbit: Rabbit) -> None:

@@ -58,9 +58,13 @@ class RabbitTransport:
         return [sys.executable, str(STUCK_WORKER), self.name, self._rabbit.url(), json.dumps(asdict(lane))]
 
 
-def new_lane(*, binds: tuple[str, ...] = (), workers: int = 1, batch: int = 1, is_request: bool = False) -> Lane:
+def new_lane(
+    *, binds: tuple[str, ...] = (), workers: int = 1, batch: int = 1, pace: float = 0.0, is_request: bool = False
+) -> Lane:
     """A lane that no other test knows."""
-    return Lane(name=f"test.{new_id().hex}", binds=binds, workers=workers, batch=batch, is_request=is_request)
+    return Lane(
+        name=f"test.{new_id().hex}", binds=binds, workers=workers, batch=batch, pace=pace, is_request=is_request
+    )
 
 
 def command(lane: Lane, body: bytes = b"{}", *, expires_at: dt.datetime | None = None) -> Outgoing:

@@ -131,7 +131,7 @@ class PostgresLanes:
             puller = self._start(requests, receive, workers=lane.workers, batch=lane.batch)
         else:
             work = Work(lane.name, self._terms)
-            puller = self._start(work, receive, workers=lane.workers, batch=lane.batch)
+            puller = self._start(work, receive, workers=lane.workers, batch=lane.batch, pace=lane.pace)
             self._start(Suspects(lane.name, self._terms), receive, workers=1, batch=1)
         self._listener.on(lane_channel(lane.name), puller.wake)
 
@@ -153,8 +153,8 @@ class PostgresLanes:
         """See `Bus.is_consuming`: the workers poll, whoever listens."""
         return self.is_up()
 
-    def _start(self, source: Source, receive: Receive, *, workers: int, batch: int) -> Puller:
-        puller = Puller(source, receive, workers=workers, batch=batch, poll=self._poll, lease=self._lease)
+    def _start(self, source: Source, receive: Receive, *, workers: int, batch: int, pace: float = 0.0) -> Puller:
+        puller = Puller(source, receive, workers=workers, batch=batch, pace=pace, poll=self._poll, lease=self._lease)
         puller.start()
         self._pullers.append(puller)
         return puller

@@ -25,16 +25,18 @@ class Puller:
     """
 
     def __init__(
-        self, source: Source, receive: Receive, *, workers: int, batch: int, poll: float, lease: float
+        self, source: Source, receive: Receive, *, workers: int, batch: int, pace: float, poll: float, lease: float
     ) -> None:
-        """`poll` and `lease` in seconds."""
+        """`pace`, `poll` and `lease` in seconds."""
         self._source = source
         self._receive = receive
         self._workers = workers
         self._batch = batch
+        self._pace = pace
         self._poll = poll
         self._lease = lease
         self._woken = asyncio.Event()
+        self._begun_at = float("-inf")  # the last batch
         self._busy: dict[asyncio.Task[None], tuple[float, Sequence[Claimed]]] = {}
         self._loops: list[asyncio.Task[None]] = []
 
@@ -68,8 +70,10 @@ class Puller:
             self._start(claimed[start : start + self._batch])
         if len(claimed) < wanted:
             await rest(self._woken, longest=self._poll)
+            await asyncio.sleep(self._begun_at + self._pace - monotonic())
 
     def _start(self, batch: Sequence[Claimed]) -> None:
+        self._begun_at = monotonic()
         task = asyncio.create_task(self._work(batch))
         self._busy[task] = (monotonic(), batch)
         task.add_done_callback(self._busy.pop)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from shared.clock import monotonic
 from shared.messaging.bus import Incoming
 from shared.messaging.rabbitmq.envelope import deliveries_before, goes_alone, read, read_frame
 from shared.messaging.rabbitmq.frames import BrokenFrame
@@ -98,7 +99,9 @@ class Feed:
         batch: int | None = None,
         is_dead: bool = False,
     ) -> None:
-        """``handle`` takes what has arrived, at most ``batch`` messages, and settles each."""
+        """``handle`` takes what has arrived, at most ``batch`` messages, and settles each. Only where it takes several
+        at once is a lane paced, and dead letters are not.
+        """
         self.queue = queue
         self.lane = lane
         self.line: Line | None = None
@@ -106,6 +109,10 @@ class Feed:
         self._workers = workers or lane.workers
         self._batch = batch or lane.batch
         self._is_dead = is_dead
+        self._prefetch = min(self._workers * self._batch, PREFETCH_MOST)
+        self._pace = 0.0 if is_dead or self._batch == 1 else lane.pace
+        self._begun_at = float("-inf")  # the last batch
+        self._gathering = asyncio.Lock()  # two half batches cost more than a whole one
         self._tag: str | None = None
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()  # bounded by the prefetch
         self._stopping = asyncio.Event()
@@ -127,8 +134,7 @@ class Feed:
         async def put_down(message: "DeliveredMessage") -> None:
             self._arrived.put_nowait(self._delivery(message, line))
 
-        prefetch = min(self._workers * self._batch, PREFETCH_MOST)
-        await channel.basic_qos(prefetch_count=prefetch, timeout=CONSUME_TIMEOUT)
+        await channel.basic_qos(prefetch_count=self._prefetch, timeout=CONSUME_TIMEOUT)
         consumed = await channel.basic_consume(self.queue, put_down, timeout=CONSUME_TIMEOUT)
         self._tag = consumed.consumer_tag
         self.line = line
@@ -180,16 +186,34 @@ class Feed:
                 batch[0].line.session.end("settling failed")
 
     async def _collect(self) -> list[Delivery]:
-        """Wait for one, then take along what is there already: nobody waits for a batch to fill. Empty: stop."""
+        """What there is to do; empty: stop."""
         while not self._stopping.is_set():
-            batch = [await self._arrived.get()]
-            while self._may_take_more(batch) and not self._arrived.empty():
-                batch.append(self._arrived.get_nowait())
+            async with self._gathering:
+                batch = await self._gather()
             fresh = [each for each in batch if each is not None and not each.is_stale()]
             if fresh:
                 return fresh
         self._arrived.put_nowait(None)  # for the next worker
         return []
+
+    async def _gather(self) -> list[Delivery | None]:
+        """Wait for one, then take along what is there already, and on a paced lane what comes until it is time."""
+        batch = [await self._arrived.get()]
+        with contextlib.suppress(asyncio.QueueEmpty, TimeoutError):
+            while self._may_take_more(batch):
+                batch.append(await self._another(len(batch)))
+        self._begun_at = monotonic()
+        return batch
+
+    async def _another(self, taken: int) -> Delivery | None:
+        """Raises `asyncio.QueueEmpty` or `TimeoutError` where there is none. A batch that has its part of the window
+        does not wait: the broker may send no more.
+        """
+        left = self._begun_at + self._pace - monotonic()
+        if left <= 0 or taken * self._workers >= self._prefetch or not self._arrived.empty():
+            return self._arrived.get_nowait()
+        async with asyncio.timeout(left):
+            return await self._arrived.get()
 
     def _may_take_more(self, batch: Sequence[Delivery | None]) -> bool:
         last = batch[-1]

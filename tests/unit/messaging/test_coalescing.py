@@ -20,6 +20,7 @@ from shared.messaging.coalescing import (
     MOST_MESSAGES,
     Asked,
     Coalescing,
+    patience_after,
 )
 from tests.support.receiver import eventually
 
@@ -302,6 +303,14 @@ async def test_slow_frame_is_followed_by_few_others() -> None:
         assert len(road.frames) == MOST_FRAMES
         await road.arrive(0)
         assert len(road.frames) == MOST_FRAMES + 1
+
+
+@pytest.mark.parametrize(("took", "patience"), [(0.0, 0.15), (0.04, 0.15), (0.1, 0.3), (0.2, 0.6), (2.5, 0.6)])
+def test_a_frame_is_not_slow_that_takes_as_long_as_the_last_one(took: float, patience: float) -> None:
+    """On a busy machine all are slow, and frames that went in twos and threes would make it busier; an outage is found
+    out in good time all the same.
+    """
+    assert patience_after(took) == pytest.approx(patience)
 
 
 async def test_lane_that_takes_one_at_a_time_makes_nobody_wait() -> None:
