@@ -21,6 +21,11 @@ class Samples:
     seconds: list[float] = field(default_factory=list)
     elapsed: float = 0.0
 
+    def add(self, turn: "Samples") -> None:
+        """Those of another turn."""
+        self.seconds += turn.seconds
+        self.elapsed += turn.elapsed
+
     @property
     def rate(self) -> float:
         """Operations a second."""
