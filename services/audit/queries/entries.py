@@ -39,14 +39,10 @@ async def append_entries(conn: Connection, entries: Sequence[Entry], payloads: S
 
     The heads' locks, held by the caller, keep their numbers apart.
     """
-    headers = [entry.header for entry in entries]
     await conn.execute(
         """
         WITH said AS MATERIALIZED (
-          SELECT *
-            FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[],
-                        $8::bytea[], $9::bytea[], $10::bytea[])
-              AS said (tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash, sealed)
+          SELECT * FROM unnest($1::audit.new_entry[])
         ), chained AS (
           INSERT INTO audit.entries
                  (tenant_id, seq, entry_id, kind, at, pseudonym, payload_digest, previous_hash, hash)
@@ -60,16 +56,7 @@ async def append_entries(conn: Connection, entries: Sequence[Entry], payloads: S
           FROM (SELECT DISTINCT ON (tenant_id) tenant_id, seq, hash FROM said ORDER BY tenant_id, seq DESC) AS tip
          WHERE h.tenant_id = tip.tenant_id
         """,
-        [header.tenant_id for header in headers],
-        [entry.seq for entry in entries],
-        [header.entry_id for header in headers],
-        [header.kind for header in headers],
-        [header.at for header in headers],
-        [header.pseudonym for header in headers],
-        [header.payload_digest for header in headers],
-        [entry.previous_hash for entry in entries],
-        [entry.hash for entry in entries],
-        payloads,
+        [_as_row(entry, sealed) for entry, sealed in zip(entries, payloads, strict=True)],
     )
 
 
@@ -115,6 +102,23 @@ async def list_entries(
         limit,
     )
     return [_listed(tenant_id, row) for row in rows]
+
+
+def _as_row(entry: Entry, sealed: bytes | None) -> tuple[object, ...]:
+    """As `audit.new_entry` lists it."""
+    header = entry.header
+    return (
+        header.tenant_id,
+        entry.seq,
+        header.entry_id,
+        header.kind,
+        header.at,
+        header.pseudonym,
+        header.payload_digest,
+        entry.previous_hash,
+        entry.hash,
+        sealed,
+    )
 
 
 def _listed(tenant_id: UUID, row: Record) -> ListedEntry:
