@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import asyncpg
+from pydantic_core import from_json
 
 from shared.clock import monotonic
 from shared.db.connection import Connection, NotCommitted, StoreUnavailable, store_errors
@@ -185,7 +186,7 @@ _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 async def _speak_json(connection: Connection) -> None:
-    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=from_json, schema="pg_catalog")
 
 
 async def _clean(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Why an account is asked for a second factor: what an admin wants to know who was not there."""
 
 import datetime as dt
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.policy.domain.standing import Standing
 from shared.contracts.policy import Scope
@@ -9,8 +9,7 @@ from shared.contracts.types import RequirementKind, Role
 from shared.rules.enforcement import asked_since
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
+class Grounds(NamedTuple):
     """`role`: the account's, where the requirement is for that; `since`: what its deadline counts from; and the policy
     in force, by whom it was saved and when. Members are called like those of the events.
     """

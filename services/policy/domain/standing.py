@@ -1,6 +1,7 @@
 """Everything that policy decides about one account by."""
 
 import datetime as dt
+import functools
 from dataclasses import dataclass, replace
 
 from services.policy.domain.account import Account, latest
@@ -11,7 +12,7 @@ from shared.contracts.types import EnforcementState
 from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """An account, its tenant's policy, its factors, and what it was told already. Read under the account's lock, it is
     the truth until the commit.
@@ -40,9 +41,9 @@ class Standing:
     held_factors: int = 0  # active or suspended
     has_email_factor: bool = False
 
-    @property
+    @functools.cached_property
     def facts(self) -> EnforcementFacts:
-        """The account as the shared rule sees it."""
+        """The account as the shared rule sees it; asked for by the verdict and by what is said of it."""
         account, covered = self.account, self.covered
         return EnforcementFacts(
             role=account.role,
