@@ -12,6 +12,7 @@ from services.audit.deps import Deps
 from services.audit.domain.chain import Entry, Header, Tip, append
 from services.audit.domain.heads import Head, is_full
 from services.audit.handlers.payloads import lay_down
+from services.audit.queries.clocks import read_clocks
 from services.audit.queries.entries import append_entries
 from services.audit.queries.heads import (
     LockedHead,
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 
 async def append_events(envelopes: Sequence[Envelope[Event]], uow: UnitOfWork, deps: Deps) -> list[Done]:
-    """Append all of them, in the order in which they came, with eight statements at most however many there are, one
+    """Append all of them, in the order in which they came, with nine statements at most however many there are, one
     more for each account among them that was erased and one for all of these.
 
     The inbox, which commits with them, keeps a redelivered event from becoming two entries.
@@ -75,7 +76,8 @@ async def _sign_full(uow: UnitOfWork, deps: Deps, held: Mapping[UUID, LockedHead
     if signed:
         await insert_signing_keys(uow.conn, deps.signer.public_keys)
         await record_signatures(uow.conn, signed)
-        uow.publish(*(announcements.head_signed(head, at=held[head.tenant_id].tenant_now) for head in signed))
+        now = await read_clocks(uow.conn, [head.tenant_id for head in signed])
+        uow.publish(*(announcements.head_signed(head, at=now[head.tenant_id]) for head in signed))
 
 
 def _is_erasure(envelope: Envelope[Event]) -> TypeGuard[Envelope[AccountErased]]:

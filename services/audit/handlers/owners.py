@@ -12,11 +12,11 @@ from shared.db.connection import Connection
 async def payload_keys(
     conn: Connection, owners: Collection[Owner], stored: Mapping[Owner, Stored], vault: Vault
 ) -> dict[Owner, PayloadKey]:
-    """The key of every owner, opened; the tenants of accounts are among them.
+    """The key of every owner, opened, and those of all tenants of whose ``stored`` there is one.
 
     Under the heads' locks, so that two batches do not make two keys of one account.
     """
-    tenant_keys = await _tenant_keys(conn, owners, stored, vault)
+    tenant_keys = await _tenant_keys(conn, stored, vault)
     keys: dict[Owner, PayloadKey] = {(tenant_id, None): key for tenant_id, key in tenant_keys.items()}
     missing = []
     for tenant_id, account_id in owners:
@@ -36,10 +36,8 @@ async def payload_keys(
     return keys
 
 
-async def _tenant_keys(
-    conn: Connection, owners: Collection[Owner], stored: Mapping[Owner, Stored], vault: Vault
-) -> dict[UUID, PayloadKey]:
-    wrapped = {tenant_id: stored[tenant_id, None].tenant_key for tenant_id, account_id in owners if account_id is None}
+async def _tenant_keys(conn: Connection, stored: Mapping[Owner, Stored], vault: Vault) -> dict[UUID, PayloadKey]:
+    wrapped = {tenant_id: each.tenant_key for (tenant_id, _), each in stored.items()}
     made = {tenant_id: vault.new_tenant_key(tenant_id) for tenant_id, text in wrapped.items() if text is None}
     if made:
         await insert_tenant_keys(conn, made)

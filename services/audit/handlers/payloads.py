@@ -38,15 +38,14 @@ class _Erased:
 
 async def lay_down(conn: Connection, envelopes: Sequence[Envelope[Event]], vault: Vault) -> list[LaidDown]:
     """Seal each; under the heads' locks. Whatever is still there of erased accounts goes first."""
-    tenants: set[Owner] = {(tenant_id, None) for tenant_id in {each.tenant_id for each in envelopes}}
-    owners = tenants | {_owner(each) for each in envelopes}
+    owners = {_owner(each) for each in envelopes}
     stored = await load_owners(conn, owners)
     if not any(each.erased for each in stored.values()):
         keys = await payload_keys(conn, owners, stored, vault)
         return [_keep(each, keys, vault) for each in envelopes]
     stored, erased = await _erase(conn, stored)
     kept = {_owner(each) for each in envelopes if not erased.has(each)}
-    keys = await payload_keys(conn, tenants | kept, stored, vault)
+    keys = await payload_keys(conn, kept, stored, vault)
     return [_forget(each, keys, erased, vault) if erased.has(each) else _keep(each, keys, vault) for each in envelopes]
 
 

@@ -1,6 +1,7 @@
 """Tenant time."""
 
 import datetime as dt
+from collections.abc import Collection
 from uuid import UUID
 
 from shared.db.connection import Connection
@@ -10,3 +11,12 @@ async def read_clock(conn: Connection, tenant_id: UUID) -> dt.datetime:
     """Tenant time, for what a tenant reads."""
     now: dt.datetime = await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id)
     return now
+
+
+async def read_clocks(conn: Connection, tenants: Collection[UUID]) -> dict[UUID, dt.datetime]:
+    """The same, of several tenants."""
+    rows = await conn.fetch(
+        "SELECT tenant_id, policy.tenant_now(tenant_id) AS now FROM unnest($1::uuid[]) AS wanted (tenant_id)",
+        list(tenants),
+    )
+    return {row["tenant_id"]: row["now"] for row in rows}

@@ -11,16 +11,13 @@ from shared.db.connection import Connection, Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedHead:
-    """A head whose row is ours until the transaction ends; `now` is system time, `tenant_now` tenant time."""
+    """A head whose row is ours until the transaction ends; `now` is system time."""
 
     head: Head
     now: dt.datetime
-    tenant_now: dt.datetime
 
 
-_COLUMNS = """
-    h.tenant_id, h.seq, h.hash, h.signed_seq, h.signed_at, now() AS now, policy.tenant_now(h.tenant_id) AS tenant_now
-"""
+_COLUMNS = "h.tenant_id, h.seq, h.hash, h.signed_seq, h.signed_at, now() AS now"
 
 
 async def insert_heads(conn: Connection, tenants: Collection[UUID]) -> None:
@@ -107,5 +104,4 @@ def _locked(row: Record) -> LockedHead:
             signed_at=row["signed_at"],
         ),
         now=row["now"],
-        tenant_now=row["tenant_now"],
     )

@@ -19,41 +19,56 @@ from shared.db.connection import Connection, Record
 Key = tuple[UUID, str]
 
 COLUMNS = """
-               f.tenant_id, f.account_id, f.tenant_now, now() AS system_now, f.role, f.is_active,
-               greatest(f.created_at, f.left_sso_at, f.role_changed_at, f.restarted_at) AS subject_since,
-               f.email_sealed, f.email_masked, f.email_digest, f.email_verified, f.email_proved_at, f.email_changed_at,
-               CASE WHEN f.former_email_until > f.tenant_now THEN f.former_email END AS former_email,
-               f.phone_sealed, f.phone_masked, f.phone_digest, f.locale, f.time_zone,
-               greatest(f.password_changed_at, a.password_changed_at) AS password_changed_at,
-               f.policy::text AS policy, f.covered, f.earlier_policies, f.is_individually_required,
-               f.individually_required_since, f.exempt_until, f.extended_until, f.must_enrol_since, f.notice_from,
-               f.sso_since,
-               t.name AS tenant_name, t.settings::text AS tenant_settings,
-               a.factor_epoch, a.password_changed_at AS own_password_changed_at, a.first_enrolled_at,
-               a.last_success_at, a.failures_in_row, a.throttled_until, a.day_started_at, a.day_failures,
-               a.month_started_at, a.month_failures, a.backup_day_started_at, a.backup_day_failures,
-               a.key_day_started_at, a.key_day_failures, a.recovery_code_day_started_at, a.recovery_code_day_failures,
-               a.mails_day_started_at, a.day_mails, a.sms_day_started_at, a.day_sms,
-               a.backup_set_id, a.backup_generated_at, a.backup_acknowledged_at,
-               a.recovery_key_made_at, a.recovery_key_acknowledged_at, a.proofs_from, a.carried_proof_id, a.disputed_at,
-               r.recovery_id, r.ready_at AS recovery_ready_at,
-               k.wrapped AS tenant_key, d.wrapped AS account_key
+               f.*, now() AS system_now, t.*, a.*, r.*, k.*, d.*,
+               greatest(f.told_password_changed_at, a.own_password_changed_at) AS password_changed_at
 """
 SOURCES = """
                unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-          JOIN policy.login_facts AS f ON f.tenant_id = wanted.tenant_id AND f.account_id = wanted.account_id
-          LEFT JOIN gateway.tenant_profiles AS t ON t.tenant_id = wanted.tenant_id
-          LEFT JOIN otp.accounts AS a ON a.tenant_id = wanted.tenant_id AND a.account_id = wanted.account_id
-          LEFT JOIN policy.open_recoveries AS r ON r.tenant_id = wanted.tenant_id AND r.account_id = wanted.account_id
-                AND (r.state = 'waiting' OR r.draft_until > f.tenant_now)
-          LEFT JOIN otp.tenant_keys AS k ON k.tenant_id = wanted.tenant_id
-          LEFT JOIN otp.account_keys AS d ON d.tenant_id = wanted.tenant_id AND d.account_id = wanted.account_id
+         CROSS JOIN LATERAL (
+               SELECT own.tenant_id, own.account_id, own.tenant_now, own.role, own.is_active,
+                      greatest(own.created_at, own.left_sso_at, own.role_changed_at, own.restarted_at) AS subject_since,
+                      own.email_sealed, own.email_masked, own.email_digest, own.email_verified, own.email_proved_at,
+                      own.email_changed_at,
+                      CASE WHEN own.former_email_until > own.tenant_now THEN own.former_email END AS former_email,
+                      own.phone_sealed, own.phone_masked, own.phone_digest, own.locale, own.time_zone,
+                      own.password_changed_at AS told_password_changed_at,
+                      own.policy::text AS policy, own.covered, own.earlier_policies, own.is_individually_required,
+                      own.individually_required_since, own.exempt_until, own.extended_until, own.must_enrol_since,
+                      own.notice_from, own.sso_since
+                 FROM policy.login_facts AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id OFFSET 0) AS f
+          LEFT JOIN LATERAL (
+               SELECT own.name AS tenant_name, own.settings::text AS tenant_settings
+                 FROM gateway.tenant_profiles AS own WHERE own.tenant_id = wanted.tenant_id OFFSET 0) AS t ON true
+          LEFT JOIN LATERAL (
+               SELECT own.factor_epoch, own.password_changed_at AS own_password_changed_at, own.first_enrolled_at,
+                      own.last_success_at, own.failures_in_row, own.throttled_until, own.day_started_at,
+                      own.day_failures, own.month_started_at, own.month_failures, own.backup_day_started_at,
+                      own.backup_day_failures, own.key_day_started_at, own.key_day_failures,
+                      own.recovery_code_day_started_at, own.recovery_code_day_failures, own.mails_day_started_at,
+                      own.day_mails, own.sms_day_started_at, own.day_sms, own.backup_set_id, own.backup_generated_at,
+                      own.backup_acknowledged_at, own.recovery_key_made_at, own.recovery_key_acknowledged_at,
+                      own.proofs_from, own.carried_proof_id, own.disputed_at
+                 FROM otp.accounts AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id OFFSET 0) AS a ON true
+          LEFT JOIN LATERAL (
+               SELECT own.recovery_id, own.ready_at AS recovery_ready_at
+                 FROM policy.open_recoveries AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
+                  AND (own.state = 'waiting' OR own.draft_until > f.tenant_now) OFFSET 0) AS r ON true
+          LEFT JOIN LATERAL (
+               SELECT own.wrapped AS tenant_key
+                 FROM otp.tenant_keys AS own WHERE own.tenant_id = wanted.tenant_id OFFSET 0) AS k ON true
+          LEFT JOIN LATERAL (
+               SELECT own.wrapped AS account_key
+                 FROM otp.account_keys AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id OFFSET 0) AS d ON true
 """
+"""Each found by its key (``OFFSET 0``). Joined, every id would be looked for with every tenant that is asked for."""
 LIVING = """
-               f.account_id = ANY ($2::text[])  -- to be looked up, also in a table that nobody has counted yet
-           AND NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
+               NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
                             WHERE gone.tenant_id = wanted.tenant_id AND gone.account_id = wanted.account_id
-                              AND NOT gone.is_cleared)  -- what we have is of the account that had the id before
+                              AND NOT gone.is_cleared OFFSET 0)  -- what we have is of who had the id before
 """
 
 
