@@ -76,7 +76,7 @@ async def _dispatch(
             task = asyncio.create_task(_deliver(each, deps, book, leaving))
             in_hand.add(task)
             task.add_done_callback(in_hand.discard)
-        if not claimed:
+        if len(claimed) < room:  # there is no more; who queues some wakes us
             await happens(deps.wake[channel], within=POLL)
 
 
