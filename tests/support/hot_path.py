@@ -33,7 +33,7 @@ from services.otp_worker.queries.challenges import (
 from services.otp_worker.queries.codes import insert_codes, load_codes, spend_codes
 from services.otp_worker.queries.expiry import expire_challenges, expire_factors
 from services.otp_worker.queries.factors import load_factors
-from services.otp_worker.queries.people import load_people
+from services.otp_worker.queries.people import load_people, load_visitors, lock_judged
 from services.otp_worker.queries.redemptions import redeem_challenge
 from services.otp_worker.queries.trusted_devices import find_devices, list_devices, touch_devices
 from services.otp_worker.queries.verdicts import store_verdicts
@@ -56,7 +56,13 @@ from tests.support.touched import pages, plans_of, rows_thrown_away
 
 FRAME = 64  # the most that are judged together
 PAGES = 40  # of 8 KiB, for each row that is asked for: some of these read ten tables
-MORE = MappingProxyType({"listeners": 120})  # counts what waits for an endpoint, up to where it is full
+MORE = MappingProxyType(
+    {
+        "listeners": 120,  # counts what waits for an endpoint, up to where it is full
+        "visitors": 60,  # fourteen tables, and every range of challenges
+        "judged": 45,  # what "people" reads, and the challenge
+    }
+)
 THROWN_AWAY = FRAME  # rows, for each that is asked for: a frame is compared with itself
 _LEASE = dt.timedelta(seconds=15)
 _PAGE = 100
@@ -112,6 +118,8 @@ def hot_path(rows: Rows) -> dict[str, Asked]:
     otp = {
         "accounts": Asked("otp_worker", lambda conn: load_accounts(conn, accounts)),
         "people": Asked("otp_worker", lambda conn: load_people(conn, accounts)),
+        "visitors": Asked("otp_worker", lambda conn: load_visitors(conn, accounts)),
+        "judged": Asked("otp_worker", lambda conn: lock_judged(conn, dict(zip(challenges, accounts, strict=True)))),
         "throttles": Asked("otp_worker", lambda conn: save_accounts(conn, dict.fromkeys(accounts, AccountState()))),
         "factors": Asked("otp_worker", lambda conn: load_factors(conn, accounts)),
         "steps": Asked(

@@ -110,7 +110,7 @@ async def _take(
         return refuse(RefusalCode.FACTOR_NOT_FOUND)
     await lock_account(uow.conn, asked.tenant_id, enrolment.account_id)
     key = asked.tenant_id, enrolment.challenge_id
-    attempt = (await load_attempts(uow.conn, [key])).get(key)
+    attempt = (await load_attempts(uow.conn, {key: (asked.tenant_id, enrolment.account_id)})).get(key)
     if attempt is None:
         return refuse(RefusalCode.FACTOR_NOT_FOUND)
     if not attempt.account.is_active:

@@ -13,9 +13,7 @@ from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import Factor, offered
 from services.otp_worker.domain.trusted_device import TrustedDevice, is_trusted
 from services.otp_worker.queries.accounts import Key
-from services.otp_worker.queries.backup_codes import count_codes
-from services.otp_worker.queries.challenges import load_open_challenges
-from services.otp_worker.queries.people import load_people
+from services.otp_worker.queries.people import load_visitors
 from services.otp_worker.queries.trusted_devices import find_devices
 from shared.contracts.commands import StartLogin
 from shared.contracts.envelope import Envelope
@@ -62,23 +60,21 @@ async def load_situations(logins: Sequence[Login], uow: UnitOfWork, deps: Deps) 
     keys = sorted(locked)
     if not keys:
         return {}
-    accounts, factors = await load_people(uow.conn, keys)
-    challenges = await load_open_challenges(uow.conn, keys)
-    codes_left = await count_codes(uow.conn, keys)
+    known = await load_visitors(uow.conn, keys)
     decided_now = _first_of_each(logins)
     # of the logins decided now and no other: else a thief's password would ride on its owner's trusted device
     tokens = [(key, token) for key in keys if (token := _token(decided_now[key], deps))]
     devices = await find_devices(uow.conn, tokens) if tokens else {}
     return {
         key: Situation(
-            account=_with_password_change(accounts[key], decided_now[key]),
-            stored=accounts[key].state,
-            factors=factors[key],
-            open_challenges=challenges[key],
-            codes_left=codes_left.get(key, CodesLeft()),
+            account=_with_password_change(known.accounts[key], decided_now[key]),
+            stored=known.accounts[key].state,
+            factors=known.factors[key],
+            open_challenges=known.open_challenges[key],
+            codes_left=known.codes_left[key],
             device=devices.get(key),
         )
-        if key in accounts
+        if key in known.accounts
         else None
         for key in keys
     }

@@ -1,6 +1,6 @@
 """Typed codes: each judged once, against one factor, with its count in the same commit as its verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from services.otp_worker.adapters.sealed import open_typed
@@ -26,9 +26,10 @@ from services.otp_worker.handlers.changes import Changes
 from services.otp_worker.handlers.failures import already_used, reject, throttled
 from services.otp_worker.handlers.redemption import hold
 from services.otp_worker.handlers.successes import Proof, accept, prove_mailbox
-from services.otp_worker.queries.challenges import ChallengeKey, lock_challenges, lock_owner, try_lock_owners
+from services.otp_worker.queries.accounts import Key
+from services.otp_worker.queries.challenges import ChallengeKey, lock_owner, try_lock_owners
 from services.otp_worker.queries.codes import load_codes
-from services.otp_worker.queries.people import load_people
+from services.otp_worker.queries.people import lock_judged
 from shared.contracts.commands import VerifyCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
@@ -43,38 +44,40 @@ Typed = Envelope[VerifyCode]
 
 async def verify_codes(typed: Sequence[Typed], uow: UnitOfWork, deps: Deps) -> list[ListOutcome]:
     """Judge each; of two tries at one account the second goes singly, after the first one's commit."""
-    mine = await _take(typed, uow.conn)
-    attempts = await load_attempts(uow.conn, [_key(each) for each in mine])
+    mine, owners = await _take(typed, uow.conn)
+    attempts = await load_attempts(uow.conn, owners)
     changes = Changes()
     outcomes = {each.id: await _judge(each, attempts.get(_key(each)), changes, uow, deps) for each in mine}
     await changes.store(uow)
     return [outcomes.get(each.id, Deferred()) for each in typed]
 
 
-async def _take(typed: Sequence[Typed], conn: Connection) -> list[Typed]:
-    """Those judged now, their accounts locked. Backup codes go singly: their slow hash would hold up the others."""
+async def _take(typed: Sequence[Typed], conn: Connection) -> tuple[list[Typed], dict[ChallengeKey, Key]]:
+    """Those judged now, and whose challenges they are about: their accounts are locked.
+
+    Backup codes go singly: their slow hash would hold up the others.
+    """
     if len(typed) == 1:
-        await lock_owner(conn, *_key(typed[0]))
-        return list(typed)
+        only = await lock_owner(conn, *_key(typed[0]))
+        return list(typed), {_key(typed[0]): only} if only is not None else {}
     owners = await try_lock_owners(conn, [_key(each) for each in typed])
-    mine, taken = [], set()
+    mine: list[Typed] = []
+    taken: dict[Key, ChallengeKey] = {}
     for each in typed:
         owner = owners.get(_key(each))
         if _key(each) not in owners:
             mine.append(each)  # no such challenge, which is soon said
         elif owner is not None and owner not in taken and each.data.code is not None:
-            taken.add(owner)
+            taken[owner] = _key(each)
             mine.append(each)
-    return mine
+    return mine, {key: owner for owner, key in taken.items()}
 
 
-async def load_attempts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Attempt]:
-    """What these challenges are judged by; the caller holds their accounts' locks."""
-    if not keys:
+async def load_attempts(conn: Connection, owners: Mapping[ChallengeKey, Key]) -> dict[ChallengeKey, Attempt]:
+    """What these challenges are judged by; the caller holds the locks of the accounts whose they are."""
+    if not owners:
         return {}
-    challenges = await lock_challenges(conn, keys)
-    owners = list({(tenant_id, each.account_id) for (tenant_id, _), each in challenges.items()})
-    accounts, factors = await load_people(conn, owners)
+    challenges, accounts, factors = await lock_judged(conn, owners)
     with_codes = [key for key, each in challenges.items() if each.sends]
     codes = await load_codes(conn, with_codes) if with_codes else {}
     return {
@@ -85,7 +88,6 @@ async def load_attempts(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[
             codes=codes.get(key, []),
         )
         for key, each in challenges.items()
-        if (key[0], each.account_id) in accounts
     }
 
 

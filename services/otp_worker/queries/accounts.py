@@ -22,8 +22,8 @@ COLUMNS = """
                f.*, now() AS system_now, t.*, a.*, r.*, k.*, d.*,
                greatest(f.told_password_changed_at, a.own_password_changed_at) AS password_changed_at
 """
+WANTED = "unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)"
 SOURCES = """
-               unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
          CROSS JOIN LATERAL (
                SELECT own.tenant_id, own.account_id, own.tenant_now, own.role, own.is_active,
                       greatest(own.created_at, own.left_sso_at, own.role_changed_at, own.restarted_at) AS subject_since,
@@ -75,7 +75,7 @@ LIVING = """
 async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Account]:
     """These accounts as they are now; read after their locks. What policy does not know is not in the answer."""
     rows = await conn.fetch(
-        f"SELECT {COLUMNS} FROM {SOURCES} WHERE {LIVING}",  # noqa: S608 - constants
+        f"SELECT {COLUMNS} FROM {WANTED} {SOURCES} WHERE {LIVING}",  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )

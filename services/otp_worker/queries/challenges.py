@@ -14,11 +14,18 @@ from shared.db.connection import Connection, Record
 
 ChallengeKey = tuple[UUID, ChallengeId]
 
-_COLUMNS = """
+STORED = """
        c.tenant_id, c.challenge_id, c.account_id, c.purpose, c.state, c.context, c.attempts, c.sends, c.next_send_at,
        c.sent_to, c.is_hinted, c.mailbox_sealed, c.mailbox_masked, c.mailbox_digest, c.factor_id, c.recovery_id,
        c.created_at, c.expires_at, c.verified_at, c.verified_by, c.verified_factor_id
 """
+COLUMNS = """
+       c.challenge_id, c.purpose, c.state AS challenge_state, c.context, c.attempts, c.sends, c.next_send_at, c.sent_to,
+       c.is_hinted, c.mailbox_sealed, c.mailbox_masked, c.mailbox_digest,
+       c.factor_id AS enrolled_factor_id, c.recovery_id AS proves_for, c.created_at AS challenged_at,
+       c.expires_at AS challenged_until, c.verified_at, c.verified_by, c.verified_factor_id
+"""
+"""Named so that a row may hold a person as well (`people`)."""
 
 
 async def lock_owner(conn: Connection, tenant_id: UUID, challenge_id: ChallengeId) -> Key | None:
@@ -63,10 +70,10 @@ async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dic
     """
     rows = await conn.fetch(
         f"""
-        SELECT {_COLUMNS}
+        SELECT c.tenant_id, c.account_id, {COLUMNS}
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
          CROSS JOIN LATERAL (
-               SELECT {_COLUMNS} FROM otp.challenges AS c
+               SELECT {STORED} FROM otp.challenges AS c
                 WHERE c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id OFFSET 0
                   FOR NO KEY UPDATE
                ) AS c
@@ -80,7 +87,10 @@ async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dic
 async def load_challenge(conn: Connection, tenant_id: UUID, challenge_id: ChallengeId) -> Challenge | None:
     """One challenge in whatever state, to be looked at."""
     row = await conn.fetchrow(
-        f"SELECT {_COLUMNS} FROM otp.challenges AS c WHERE c.tenant_id = $1 AND c.challenge_id = $2",  # noqa: S608 - a constant
+        f"""
+        SELECT c.tenant_id, c.account_id, {COLUMNS} FROM otp.challenges AS c
+         WHERE c.tenant_id = $1 AND c.challenge_id = $2
+        """,  # noqa: S608 - a constant
         tenant_id,
         challenge_id,
     )
@@ -91,10 +101,10 @@ async def load_open_challenges(conn: Connection, keys: Sequence[Key]) -> Mapping
     """The open challenges of these accounts; each account's are found by its key (``OFFSET 0``)."""
     rows = await conn.fetch(
         f"""
-        SELECT {_COLUMNS}
+        SELECT c.tenant_id, c.account_id, {COLUMNS}
           FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
          CROSS JOIN LATERAL (
-               SELECT {_COLUMNS} FROM otp.challenges AS c
+               SELECT {STORED} FROM otp.challenges AS c
                 WHERE c.tenant_id = wanted.tenant_id AND c.account_id = wanted.account_id AND c.state = 'open' OFFSET 0
                ) AS c
         """,  # noqa: S608 - a constant
@@ -209,7 +219,7 @@ def challenge(row: Record) -> Challenge:
         id=ChallengeId(row["challenge_id"]),
         account_id=row["account_id"],
         purpose=Purpose(row["purpose"]),
-        state=ChallengeState(row["state"]),
+        state=ChallengeState(row["challenge_state"]),
         context=row["context"],
         attempts=row["attempts"],
         sends=row["sends"],
@@ -217,10 +227,10 @@ def challenge(row: Record) -> Challenge:
         sent_to=FactorId(row["sent_to"]) if row["sent_to"] is not None else None,
         is_hinted=row["is_hinted"],
         mailbox=contact(row, "mailbox"),
-        factor_id=FactorId(row["factor_id"]) if row["factor_id"] is not None else None,
-        recovery_id=RecoveryId(row["recovery_id"]) if row["recovery_id"] is not None else None,
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
+        factor_id=FactorId(row["enrolled_factor_id"]) if row["enrolled_factor_id"] is not None else None,
+        recovery_id=RecoveryId(row["proves_for"]) if row["proves_for"] is not None else None,
+        created_at=row["challenged_at"],
+        expires_at=row["challenged_until"],
         verified_at=row["verified_at"],
         verified_by=row["verified_by"],
         verified_factor_id=FactorId(row["verified_factor_id"]) if row["verified_factor_id"] is not None else None,
