@@ -83,7 +83,9 @@ def _literal(value: object) -> str:
     """A value as it is written in SQL; the type is said beside it."""
     if value is None:
         return "NULL"
-    if isinstance(value, list | tuple | set):
+    if isinstance(value, tuple):  # a row, as the driver takes it
+        return "ROW(" + ", ".join(_literal(each) for each in value) + ")"
+    if isinstance(value, list | set):
         return "ARRAY[" + ", ".join(_literal(each) for each in value) + "]"
     return "'" + _text(value).replace("'", "''") + "'"
 
