@@ -11,7 +11,7 @@ from shared.contracts.commands import Request
 from shared.contracts.envelope import Envelope
 from shared.crypto.keyring import KeyRing
 from shared.messaging.answering import OpenedAnswer, open_answer
-from shared.messaging.bus import Bus, Exchange, NoReply, Outgoing, Unavailable
+from shared.messaging.bus import Bus, Exchange, Outgoing, Unavailable
 from shared.messaging.topology import REQUEST_BUDGET
 
 
@@ -47,8 +47,6 @@ class Asker:
         if not self._health.is_database_up or not self._health.is_bus_up:
             raise Unavailable("a dependency is known to be down")
         deadline = until or host_now() + REQUEST_BUDGET
-        if deadline <= host_now():
-            raise NoReply
         body = await self._bus.request(envelope.data.lane, self._outgoing(envelope, deadline))
         return open_answer(self._answers, envelope, body)
 
@@ -60,12 +58,6 @@ class Asker:
             body=encode(envelope),
             expires_at=deadline,
             tenant_id=envelope.tenant_id,
-            subject=_subject(envelope),
+            subject=envelope.account_id or envelope.data.about,  # as far as the request says
             goes_alone=envelope.data.goes_alone,
         )
-
-
-def _subject(envelope: Envelope[Request]) -> str | None:
-    """Whom it is about, as far as the request says."""
-    about = envelope.account_id or envelope.data.about
-    return f"{envelope.tenant_id} {about}" if about else None

@@ -43,7 +43,7 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict)
     tenant_id: UUID | None = None  # whose it is
     has_own_queue: bool = False  # of a fact: it goes to its tenant's own queue as well
-    subject: str | None = None  # of a request: of one subject only one is under way, so that order is kept
+    subject: str | None = None  # of a request: of one of its tenant's only one is under way: order is kept
     goes_alone: bool = False  # a request that takes long: nobody shall wait for it
 
 

@@ -59,6 +59,7 @@ class _Holding:
     tenant_id: UUID | None
     count: int = 0
     waiting: Turns = field(default_factory=OrderedDict)  # for a frame
+    lines: dict[str, Turns] = field(default_factory=dict)  # by subject: the first waits or is under way, others behind
 
 
 class Coalescing:
@@ -82,7 +83,6 @@ class Coalescing:
         self._holdings: dict[UUID | None, _Holding] = {}  # by tenant
         self._waiting: OrderedDict[_Holding, None] = OrderedDict()  # whose turn is next, first
         self._lately: set[UUID | None] = set()  # whose requests were in the last frame
-        self._of_subject: dict[str, Turns] = {}  # the first waits above or is under way, the others are behind it
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._frames: dict[asyncio.Task[None], int] = {}  # of those, with their size; the others travel by themselves
         self._quick: set[asyncio.Task[None]] = set()  # frames that are not slow yet
@@ -101,7 +101,7 @@ class Coalescing:
         self._held += 1
         self._last_calls = LAST_CALLS
         asked.reply.add_done_callback(functools.partial(self._leave, asked, holding))
-        if self._is_first_of_subject(asked):
+        if self._is_first_of_subject(asked, holding):
             self._let_travel(asked, holding)
             self._set_out()
 
@@ -115,11 +115,11 @@ class Coalescing:
         others = len(self._holdings) - (holding.count > 0)
         return MOST_HELD // (others + 2)
 
-    def _is_first_of_subject(self, asked: Asked) -> bool:
+    def _is_first_of_subject(self, asked: Asked, holding: _Holding) -> bool:
         subject = asked.outgoing.subject
         if subject is None or self._most_messages == 1:
             return True
-        line = self._of_subject.setdefault(subject, OrderedDict())
+        line = holding.lines.setdefault(subject, OrderedDict())
         line[asked] = None
         return len(line) == 1
 
@@ -141,22 +141,21 @@ class Coalescing:
         holding.waiting.pop(asked, None)
         if not holding.waiting:
             self._waiting.pop(holding, None)
-        self._let_next_travel(asked)
+        self._let_next_travel(asked, holding)
         self._set_out()
 
-    def _let_next_travel(self, asked: Asked) -> None:
+    def _let_next_travel(self, asked: Asked, holding: _Holding) -> None:
         """Who is behind it, if it was the first of its subject."""
         subject = asked.outgoing.subject or ""
-        line = self._of_subject.get(subject)
+        line = holding.lines.get(subject)
         if line is None:
             return
         was_first = next(iter(line)) is asked
         line.pop(asked, None)
         if not line:
-            del self._of_subject[subject]
+            del holding.lines[subject]
         elif was_first:
-            following = next(iter(line))
-            self._let_travel(following, self._holdings[following.outgoing.tenant_id])
+            self._let_travel(next(iter(line)), holding)
 
     def _set_out(self) -> None:
         while (

@@ -4,7 +4,7 @@ import json
 import re
 from typing import TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -29,6 +29,8 @@ async def read_json(request: web.Request, accepted: tuple[str, ...] = (JSON,)) -
     raw = await _read(request)
     if not raw:
         return b"{}"
+    if request.headers.get(hdrs.CONTENT_TYPE) in accepted:  # without parameters, as nearly everybody says it
+        return raw
     is_utf8 = (request.charset or "utf-8").lower() in ("utf-8", "utf8", "us-ascii")
     if request.content_type not in accepted or not is_utf8:
         return Problem(code=HttpCode.UNSUPPORTED_MEDIA_TYPE, detail=f"Send {' or '.join(accepted)} in UTF-8.")

@@ -252,6 +252,15 @@ async def test_of_one_subject_only_one_is_under_way() -> None:
         assert road.bodies[3:] == [[b"ann2"]]
 
 
+async def test_another_tenants_subject_of_the_same_name_waits_for_nobody() -> None:
+    """Account ids are the helpdesks' own: two tenants have an "ann" each, and neither may hold up the other's."""
+    async with _lane() as (coalescing, road):
+        await _put(coalescing, _asked(b"before", tenant_id=OTHER))
+        await _put(coalescing, *(_asked(b"ann", tenant_id=each, subject="ann") for each in (ACME, OTHER)))
+        await road.arrive(0)
+        assert road.bodies[1:] == [[b"ann", b"ann"]]
+
+
 async def test_next_of_a_subject_follows_its_reply_and_not_its_frame() -> None:
     """A neighbour whose answer is late must not hold up a person's second attempt."""
     async with _lane(slow_after=AT_ONCE) as (coalescing, road):
@@ -363,5 +372,5 @@ async def test_nothing_is_kept_of_those_that_left() -> None:
         await _put(coalescing, *(_asked(b"x", subject=f"{number % 3}") for number in range(9)))
         while any(not arrival.is_set() for arrival in road._arrivals):
             await road.arrive()
-        assert [*coalescing._waiting, *coalescing._of_subject, *coalescing._on_their_way] == []
+        assert [*coalescing._waiting, *coalescing._holdings, *coalescing._on_their_way] == []
         assert not coalescing._held
