@@ -144,6 +144,24 @@ async def open_challenges_of(dsn: str, members: Sequence[tuple[UUID, Member]]) -
     return ids
 
 
+async def forget_codes(dsn: str, members: Sequence[tuple[UUID, Member]]) -> None:
+    """As if their last codes were of long ago: else everybody would wait for the next step (RFC 6238, 5.2)."""
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute(
+            """
+            UPDATE otp.factors AS f SET last_step = NULL
+              FROM unnest($1::uuid[], $2::uuid[]) AS those (tenant_id, factor_id)
+             WHERE f.tenant_id = those.tenant_id AND f.factor_id = those.factor_id
+            """,
+            [tenant_id for tenant_id, _ in members],
+            [member.factor_id for _, member in members],
+            timeout=600,
+        )
+    finally:
+        await conn.close()
+
+
 async def _copy(conn: _Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
     schema, _, name = table.partition(".")
     await conn.copy_records_to_table(name, schema_name=schema, columns=list(columns), records=rows, timeout=600)

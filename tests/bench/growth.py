@@ -1,106 +1,136 @@
-"""What a verify costs among more and more accounts, and among more and more tenants: the same."""
+"""What a verify costs among more and more accounts, and among more and more tenants: the same.
 
-import asyncio
+Every size has a database and processes of its own, and the sizes take turns, forwards and backwards: how old processes
+are counts for none of them alone. Counted is what goes on: a turn begins with requests that are not counted, one of
+every tenant at least, since who is served goes on being served; and a turn among tenants takes about as long as a
+gateway remembers a key, so that renewing them is in it. The cheapest turn of each size counts: what else the machine
+does only adds. What processes of the other sizes do while they wait is in the servers' CPU, of every size alike.
+"""
+
+import contextlib
 import functools
 import itertools
-import operator
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from services.otp_worker.domain.totp import step_at
-from shared.clock import host_now
 from tests.bench.case import Case, Scene
-from tests.bench.crowd import Crowd, Member, fill_up, gather, gather_many, open_challenges_of
+from tests.bench.crowd import Crowd, Member, fill_up, forget_codes, gather, gather_many, open_challenges_of
 from tests.bench.figures import Figures, Results
-from tests.bench.load import Samples, drive
+from tests.bench.load import Operation, drive
 from tests.bench.rig import Servers
 from tests.bench.targets import Target, at_most
-from tests.bench.usage import Meter, Used
+from tests.bench.usage import Meter
 from tests.bench.verify import verifying
 from tests.support.stack import Stack
 
 ACCOUNTS = (1_000, 100_000, 1_000_000)
 TENANTS = (1, 10, 1_000)
 IN_FLIGHT = 32
-FULL = 900  # people who type a code in one turn; the smallest tenant has no more
-WARM_UP = 100
-TURNS = 2
+CODES = 2  # that each of the people types in a turn: that of now, and that of a clock which is a step fast
 _FLAT = 1.15
-_POLL = 0.2  # seconds
 
 _Who = tuple[Crowd, Member]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What grows. In a turn all ``people`` of a size type `CODES` codes, the first ``lead`` of which do not count."""
+
+    people: int
+    lead: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Size:
+    """One of the sizes, with all that is its own."""
+
+    at: str
+    servers: Servers
+    stack: Stack
+    people: Sequence[_Who]
+    turns: list[Figures] = field(default_factory=list)
+
+
+_OF_ACCOUNTS = _Kind(people=1_000, lead=400, turns=5)  # the smallest tenant has no more people
+_OF_TENANTS = _Kind(people=3_000, lead=1_000, turns=3)
+
+
 async def measure(scene: Scene) -> AsyncIterator[Figures]:
-    """First the accounts of one tenant, then tenants, on a database of their own."""
-    async for each in _accounts(scene, scene.servers):
+    """First the accounts of one tenant, then tenants."""
+    by_accounts = {_accounts(size): functools.partial(_one_tenant, scene, size) for size in ACCOUNTS}
+    for each in await _in_turns(scene, _OF_ACCOUNTS, by_accounts):
         yield each
-    async with scene.servers.apart(f"{scene.servers.database}_tenants") as servers:
-        async for each in _tenants(scene, servers):
-            yield each
+    by_tenants = {_tenants(number): functools.partial(_many_tenants, scene, number) for number in TENANTS}
+    for each in await _in_turns(scene, _OF_TENANTS, by_tenants):
+        yield each
 
 
-async def _accounts(scene: Scene, servers: Servers) -> AsyncIterator[Figures]:
-    people = scene.size(FULL, least=16) + _warm_up(scene)
-    async with servers.stack() as stack:
-        for size in ACCOUNTS:
-            scene.tell(f"{size:,} accounts")
-            crowd = await gather(servers.dsn, servers.key_dir, people)
-            await fill_up(servers.dsn, crowd, scene.size(size))
-            everybody = [(crowd, member) for member in crowd.members]
-            yield await _cost(scene, servers, stack, f"{size:,} accounts", everybody)
+async def _one_tenant(scene: Scene, size: int, servers: Servers) -> Sequence[_Who]:
+    crowd = await gather(servers.dsn, servers.key_dir, scene.size(_OF_ACCOUNTS.people, least=16))
+    await fill_up(servers.dsn, crowd, scene.size(size))
+    return [(crowd, member) for member in crowd.members]
 
 
-async def _tenants(scene: Scene, servers: Servers) -> AsyncIterator[Figures]:
-    async with servers.stack() as stack:
-        for number in TENANTS:
-            scene.tell(_many(number))
-            tenants = scene.size(number)
-            each = -(-scene.size(FULL + WARM_UP, least=24) // tenants)
-            crowds = await gather_many(servers.dsn, servers.key_dir, tenants, each)
-            spread = zip(*([(crowd, member) for member in crowd.members] for crowd in crowds), strict=True)
-            everybody = list(itertools.chain.from_iterable(spread))
-            yield await _cost(scene, servers, stack, _many(number), everybody)
+async def _many_tenants(scene: Scene, number: int, servers: Servers) -> Sequence[_Who]:
+    """By turns one of each tenant."""
+    tenants = scene.size(number)
+    each = -(-scene.size(_OF_TENANTS.people, least=24) // tenants)
+    crowds = await gather_many(servers.dsn, servers.key_dir, tenants, each)
+    spread = zip(*([(crowd, member) for member in crowd.members] for crowd in crowds), strict=True)
+    return list(itertools.chain.from_iterable(spread))
 
 
-async def _cost(scene: Scene, servers: Servers, stack: Stack, at: str, everybody: Sequence[_Who]) -> Figures:
-    """A few turns of the same people, each with the code of another step."""
-    meter, samples = Meter(servers, stack.pids()), Samples()
-    await _turn(servers, stack, meter, everybody[: _warm_up(scene)])
-    used: list[Used] = []
-    for turn in range(scene.size(TURNS)):
-        if turn:
-            await _next_step()
-        gave, cost = await _turn(servers, stack, meter, everybody[_warm_up(scene) :])
-        samples.seconds += gave.seconds
-        samples.elapsed += gave.elapsed
-        used.append(cost)
-    return Figures.of("growth", at, samples, functools.reduce(operator.add, used))
+async def _in_turns(
+    scene: Scene, kind: _Kind, sizes: Mapping[str, Callable[[Servers], Awaitable[Sequence[_Who]]]]
+) -> list[Figures]:
+    async with contextlib.AsyncExitStack() as running:
+        made = []
+        for at, fill in sizes.items():
+            scene.tell(at)
+            name = f"{scene.servers.database}_{at.replace(',', '').replace(' ', '_')}"
+            servers = await running.enter_async_context(scene.servers.apart(name))
+            people = await fill(servers)
+            stack = await running.enter_async_context(servers.stack())
+            made.append(_Size(at=at, servers=servers, stack=stack, people=people))
+        for turn in range(scene.size(kind.turns)):
+            for each in reversed(made) if turn % 2 else made:
+                scene.tell(f"{each.at}, turn {turn + 1}")
+                each.turns.append(await _turn(each, lead=scene.size(kind.lead, least=8)))
+        return [cheapest(each.turns) for each in made]
 
 
-def _many(tenants: int) -> str:
-    return "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
-
-
-def _warm_up(scene: Scene) -> int:
-    return scene.size(WARM_UP, least=8)
-
-
-async def _turn(servers: Servers, stack: Stack, meter: Meter, everybody: Sequence[_Who]) -> tuple[Samples, Used]:
-    challenges = await open_challenges_of(servers.dsn, [(crowd.tenant_id, member) for crowd, member in everybody])
-    operations = [
-        verifying(crowd.api_key, member, challenge_id)
-        for (crowd, member), challenge_id in zip(everybody, challenges, strict=True)
-    ]
+async def _turn(size: _Size, *, lead: int) -> Figures:
+    meter, operations = Meter(size.servers, size.stack.pids()), await _operations(size)
+    await drive(size.stack.urls, operations[:lead], in_flight=IN_FLIGHT)
     before = await meter.read()
-    samples = await drive(stack.urls, operations, in_flight=IN_FLIGHT)
-    return samples, (await meter.read()).since(before)
+    samples = await drive(size.stack.urls, operations[lead:], in_flight=IN_FLIGHT)
+    return Figures.of("growth", size.at, samples, (await meter.read()).since(before))
 
 
-async def _next_step() -> None:
-    """Wait until authenticators show another code: the last one is used up (RFC 6238, 5.2)."""
-    used = step_at(host_now())
-    while step_at(host_now()) == used:  # noqa: ASYNC110 - nobody announces it
-        await asyncio.sleep(_POLL)
+def cheapest(turns: Sequence[Figures]) -> Figures:
+    """All figures are of one turn, the one in which a verify cost the least CPU, PostgreSQL's included."""
+    return min(turns, key=lambda each: each.cpu_in_all + each.servers["postgres"])
+
+
+async def _operations(size: _Size) -> list[Operation]:
+    members = [(crowd.tenant_id, member) for crowd, member in size.people]
+    await forget_codes(size.servers.dsn, members)
+    return [
+        verifying(crowd.api_key, member, challenge_id, steps_ahead=steps_ahead)
+        for steps_ahead in range(CODES)
+        for (crowd, member), challenge_id in zip(
+            size.people, await open_challenges_of(size.servers.dsn, members), strict=True
+        )
+    ]
+
+
+def _accounts(size: int) -> str:
+    return f"{size:,} accounts"
+
+
+def _tenants(number: int) -> str:
+    return "1 tenant" if number == 1 else f"{number:,} tenants"
 
 
 def _growth(run: Results, sizes: Sequence[str], value: Callable[[Figures], float]) -> float:
@@ -125,12 +155,13 @@ def _flat(sizes: Sequence[str], kind: str) -> list[Target]:
     ]
 
 
-_BY_ACCOUNTS = [f"{size:,} accounts" for size in ACCOUNTS]
-_BY_TENANTS = [_many(number) for number in TENANTS]
+_BY_ACCOUNTS = [_accounts(size) for size in ACCOUNTS]
+_BY_TENANTS = [_tenants(number) for number in TENANTS]
 
 CASE = Case(
     name="growth",
-    what="a verify at 32 in flight among more and more accounts, and of people of more and more tenants",
+    what="a verify at 32 in flight among more and more accounts, and of people of more and more tenants, once each of "
+    "them was served: the cheapest of several turns, which the sizes take one after the other",
     measure=measure,
     targets=(
         *_flat(_BY_ACCOUNTS, "1 k to 1 M accounts"),

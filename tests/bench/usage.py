@@ -27,15 +27,6 @@ class Used:
     commits: int
     messages: int
 
-    def __add__(self, other: "Used") -> "Used":
-        return Used(
-            cpu_seconds={name: each + other.cpu_seconds[name] for name, each in self.cpu_seconds.items()},
-            server_seconds={name: each + other.server_seconds[name] for name, each in self.server_seconds.items()},
-            statements=self.statements + other.statements,
-            commits=self.commits + other.commits,
-            messages=self.messages + other.messages,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
