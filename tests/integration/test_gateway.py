@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.gateway.api.auth import KeyScope
-from services.gateway.app import Serving, serve
+from services.gateway.app import MAX_BODY, Serving, serve
 from services.gateway.settings import GatewaySettings
 from shared.clock import host_now, monotonic
 from shared.contracts.codec import decode
@@ -172,6 +173,21 @@ async def test_a_problem_points_at_each_fault_and_echoes_nothing(client: Client)
     answer = await client.call("PUT", ADA, raw=raw)
     assert {fault["pointer"] for fault in answer.json["errors"]} == {"/role", "/sso", "/?"}
     assert secret not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("length", "code"),
+    [(MAX_BODY, "malformed_json"), (MAX_BODY + 1, "body_too_large"), (8 * MAX_BODY, "body_too_large")],
+)
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_body_may_be_so_long_and_no_longer_however_it_is_sent(
+    client: Client, length: int, code: str, encoding: str
+) -> None:
+    """Few bytes may become very many, and a body that came at once goes another way than one that came in parts."""
+    raw = b"x" * length
+    sent = gzip.compress(raw) if encoding == "gzip" else raw
+    answer = await client.call("PUT", ADA, raw=sent, headers={"Content-Encoding": encoding})
+    assert answer.code == code
 
 
 async def test_a_content_type_that_is_not_json_is_refused(client: Client) -> None:
