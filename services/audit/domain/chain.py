@@ -53,20 +53,21 @@ class Tip:
 def append(tip: Tip, headers: Sequence[Header]) -> tuple[list[Entry], Tip]:
     """Hang ``headers`` of one tenant onto its chain, in order; returns the entries and the new end."""
     entries: list[Entry] = []
-    for header in headers:
+    previous = tip.hash
+    for seq, header in enumerate(headers, tip.seq + 1):
         own = entry_hash(
-            tip.hash,
+            previous,
             tenant_id=header.tenant_id,
-            seq=tip.seq + 1,
+            seq=seq,
             entry_id=header.entry_id,
             kind=header.kind,
             at=header.at,
             pseudonym=header.pseudonym,
             payload_digest=header.payload_digest,
         )
-        entries.append(Entry(header=header, seq=tip.seq + 1, previous_hash=tip.hash, hash=own))
-        tip = Tip(seq=tip.seq + 1, hash=own)
-    return entries, tip
+        entries.append(Entry(header=header, seq=seq, previous_hash=previous, hash=own))
+        previous = own
+    return entries, Tip(seq=tip.seq + len(entries), hash=previous)
 
 
 def entry_hash(

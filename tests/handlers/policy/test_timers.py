@@ -99,6 +99,19 @@ async def test_what_is_due_at_one_instant_comes_tenant_by_tenant(
     assert {timer.tenant_id for timer in claimed} == {min(service.tenant_id, other.tenant_id)}
 
 
+async def test_each_timer_of_a_page_is_told_its_own_tenants_time(
+    service: Service, open_service: OpenService, dsn: str
+) -> None:
+    """It is asked for once a tenant: the notice of one whose clock was moved must not bear the time of another's."""
+    other = open_service(await new_tenant(dsn))
+    await service.move(3600)
+    for each in (service, other, service, other, service):
+        await arm(each, finish(await each.now() - SECOND))
+    assert await fire(service) == 5
+    [theirs] = {said.time for said in await fired(other)}
+    assert [said.time for said in await fired(service)] == [theirs + dt.timedelta(hours=1)] * 3
+
+
 async def test_asked_again_a_timer_is_kept_or_replaced(service: Service) -> None:
     """One pending timer a kind and subject; which one is the caller's choice."""
     now, own = await service.now(), new_id()
