@@ -63,13 +63,13 @@ async def insert_codes(conn: Connection, sent: Sequence[tuple[UUID, ChallengeId,
 
 
 async def spend_codes(conn: Connection, keys: Sequence[ChallengeKey], at: Sequence[dt.datetime]) -> None:
-    """One right code uses up all of its challenge. ``= ANY`` says once more what the join says, to be looked up."""
+    """One right code uses up all of its challenge. ``= ANY``: to be looked up."""
     await conn.execute(
         """
         UPDATE otp.codes AS c SET used_at = spent.at
           FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS spent (tenant_id, challenge_id, at)
-         WHERE c.tenant_id = spent.tenant_id AND c.challenge_id = spent.challenge_id AND c.used_at IS NULL
-           AND c.challenge_id = ANY ($2::uuid[])
+         WHERE c.tenant_id = ANY (ARRAY[spent.tenant_id]) AND c.challenge_id = ANY (ARRAY[spent.challenge_id])
+           AND c.used_at IS NULL
         """,
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],

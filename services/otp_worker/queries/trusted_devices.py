@@ -46,12 +46,12 @@ async def list_devices(conn: Connection, tenant_id: UUID, account_id: str) -> li
 
 
 async def touch_devices(conn: Connection, used: Sequence[tuple[UUID, DeviceId]], at: Sequence[dt.datetime]) -> None:
-    """Note that they were used."""
+    """Note that they were used. ``= ANY``: to be looked up."""
     await conn.execute(
         """
         UPDATE otp.trusted_devices AS d SET last_used_at = used.at
           FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS used (tenant_id, device_id, at)
-         WHERE d.tenant_id = used.tenant_id AND d.device_id = used.device_id AND d.device_id = ANY ($2::uuid[])
+         WHERE d.tenant_id = ANY (ARRAY[used.tenant_id]) AND d.device_id = ANY (ARRAY[used.device_id])
         """,
         [tenant_id for tenant_id, _ in used],
         [device_id for _, device_id in used],

@@ -18,7 +18,7 @@ async def record_ends_of_sessions(conn: Connection, ended: Sequence[tuple[Accoun
           FROM (SELECT tenant_id, account_id, max(at) AS at
                   FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS news (tenant_id, account_id, at)
                  GROUP BY tenant_id, account_id ORDER BY tenant_id, account_id) AS ended
-         WHERE a.tenant_id = ended.tenant_id AND a.account_id = ended.account_id AND a.account_id = ANY ($2::text[])
+         WHERE a.tenant_id = ANY (ARRAY[ended.tenant_id]) AND a.account_id = ANY (ARRAY[ended.account_id])
            AND a.created_at <= ended.at
            AND (a.sessions_valid_from IS NULL OR a.sessions_valid_from < ended.at)
         """,
