@@ -1,13 +1,24 @@
 """What costs more among many is told from what costs more in a bad moment."""
 
 from tests.bench.figures import Figures, Results
-from tests.bench.growth import CASE, cheapest
+from tests.bench.growth import CASE, cheaper_half
 
 
-def test_the_cheapest_turn_counts_whole() -> None:
+def test_whole_turns_count_and_only_the_cheaper_half() -> None:
     """Statements of one turn beside the CPU of another would be of frames that nobody sent."""
-    turns = [_turn(statements=0.4, ours=0.9, postgres=0.2), _turn(statements=0.5, ours=0.7, postgres=0.3)]
-    assert cheapest(turns) is turns[1]
+    turns = [
+        _turn(statements=0.4, ours=0.9, postgres=0.2),
+        _turn(statements=0.5, ours=0.7, postgres=0.3),
+        _turn(statements=0.7, ours=0.6, postgres=0.3),
+    ]
+    assert cheaper_half(turns) == _turn(statements=0.6, ours=0.65, postgres=0.3)
+
+
+def test_one_turn_is_its_own_half() -> None:
+    """A quick run has one, and still says something."""
+    assert cheaper_half([_turn(statements=0.4, ours=0.9, postgres=0.2)]) == _turn(
+        statements=0.4, ours=0.9, postgres=0.2
+    )
 
 
 def test_the_dearest_size_is_compared_with_the_cheapest() -> None:
