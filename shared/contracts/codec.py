@@ -95,7 +95,7 @@ def decode(body: bytes) -> Envelope[Message]:
 
 def _read_known(body: bytes) -> Envelope[Message] | None:
     """Read in one go what begins as `encode` writes it; None: it does not, or is not right, and it is to be read from
-    the beginning.
+    the beginning. Of an attribute that comes twice, which nobody of ours writes, the first type counts.
     """
     said = _BEGINNING.match(body)
     model = MESSAGES.get(said[1].decode()) if said is not None else None

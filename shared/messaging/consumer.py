@@ -37,6 +37,7 @@ D = TypeVar("D")
 LOST_RACES = (AnsweredMeanwhile, UniqueViolation, *WouldDeadlock)
 TRIES = 3  # of a transaction that lost a race
 SINGLES_AT_ONCE = 8  # transactions of single messages in a process: fewer than the pool has connections
+REPEATS = 1.0  # seconds after a repeat of what was answered, in which more of them may come
 WAITS = 5  # for a database that is away; each ends when it answers again
 
 
@@ -60,6 +61,7 @@ class Consumer(Generic[D]):
         self._answers = answers
         self._transactor = Transactor(deps=deps, database=database, relay=relay, answers=answers)
         self._room = asyncio.Semaphore(SINGLES_AT_ONCE)
+        self._repeats_until = float("-inf")  # monotonic seconds
 
     async def start(self) -> None:
         """Start the workers of every lane of the table."""
@@ -124,17 +126,18 @@ class Consumer(Generic[D]):
         done = await self._handle_list(row, items)
         for item in items:  # in order: two attempts at one challenge
             if item not in done:
-                done[item] = await self._handle_single(row, item, looks_up=len(items) > 1)
+                done[item] = await self._handle_single(row, item, looks_up=len(items) > 1 or self._are_repeats_about())
         return done
 
     async def _handle_list(self, row: Row[D], items: list[Item]) -> dict[Item, Disposition]:
         """What could be done in one transaction; empty: nothing could.
 
         Handlers of lists are the hot ones, and nearly nothing that they get was answered before: it is decided without
-        asking. Where a key turns out to be taken, the answers are looked up before anything is decided once more.
+        asking. Where a key turns out to be taken, the answers are looked up before anything is decided once more, and
+        for a while at once: who sends one request again may send many.
         """
         together = one_of_each_request(items)
-        tries_left, looks_up = TRIES, False
+        tries_left, looks_up = TRIES, self._are_repeats_about()
         while len(together) > 1 and tries_left:
             tries_left -= 1
             try:
@@ -142,7 +145,7 @@ class Consumer(Generic[D]):
             except Apart as apart:
                 together = [item for item in together if item not in apart.items]
             except LOST_RACES:
-                looks_up = True
+                looks_up = self._note_repeat()
             except StoreUnavailable:
                 if any(item.request is not None for item in together):
                     break  # each finds out for itself whether it is late
@@ -162,12 +165,10 @@ class Consumer(Generic[D]):
             try:
                 return (await self._transactor.handle(row, [item], looks_up=looks_up))[item]
             except LOST_RACES as error:
-                looks_up = True
+                looks_up = self._note_repeat()
                 tries_left -= 1
                 if not tries_left:
                     return self._failed(item, error)
-            except Discarded as discarded:
-                return self._discarded(item, discarded.reason)
             except StoreUnavailable:
                 if item.request is not None:
                     return self._refused(item.request, RefusalCode.UNAVAILABLE)
@@ -175,12 +176,30 @@ class Consumer(Generic[D]):
                 if not waits_left:
                     return Retry("store_unavailable")
                 await self._wait_for_store(row)
-            except UnknownKey as error:
+            except Exception as error:  # noqa: BLE001 - the ladder brings it back, a person finds it in the end
+                if looks_up or item.request_id is None:
+                    return self._over(item, error)
+                looks_up = True  # it may have had its answer before this went wrong
+        return Ack()
+
+    def _are_repeats_about(self) -> bool:
+        return monotonic() < self._repeats_until
+
+    def _note_repeat(self) -> bool:
+        """Whether to look for answers first, now."""
+        self._repeats_until = monotonic() + REPEATS
+        return True
+
+    def _over(self, item: Item, error: Exception) -> Disposition:
+        """It cannot be handled."""
+        match error:
+            case Discarded(reason=reason):
+                return self._discarded(item, reason)
+            case UnknownKey():
                 log.error("key_missing", error=error)
                 return self._refused(item.request, RefusalCode.KEY_MISSING) if item.request else Retry("key_missing")
-            except Exception as error:  # noqa: BLE001 - the ladder brings it back, a person finds it in the end
+            case _:
                 return self._failed(item, error)
-        return Ack()
 
     def _refused(self, request: Envelope[Request], code: RefusalCode) -> Disposition:
         return Reply(seal_answer(self._answers, request, Refused(Refusal(code=code))))

@@ -31,7 +31,8 @@ class Lane:
 
     `name` is the routing key of commands to it; `binds` are patterns of event types (AMQP topic syntax); `workers` is
     how many batches are handled at once in a process; `batch` is how many messages a worker may take together; `pace`
-    is how many seconds pass from one batch to the next in a process, unless it is full: who comes alone does not wait.
+    is how many seconds pass from one batch to the next in a process, unless one is known to be full: who comes alone
+    does not wait.
     """
 
     name: str

@@ -8,7 +8,7 @@ from shared.contracts.envelope import Envelope
 from shared.crypto.keyring import KeyRing
 from shared.db.pool import Database
 from shared.messaging.answering import repeated, seal_answer, stored_answer
-from shared.messaging.answers import StoredAnswer, load_answers
+from shared.messaging.answers import AnsweredMeanwhile, StoredAnswer, load_answers
 from shared.messaging.bus import Ack, Disposition, Reply
 from shared.messaging.handler_table import Row
 from shared.messaging.inbox import claim_messages
@@ -71,6 +71,8 @@ class Transactor(Generic[D]):
                 known |= await self._already_answered(uow, row, [item for item in items if item not in known])
             fresh = [item for item in items if item not in known]
             outcomes = await self._call(row, fresh, uow) if fresh else {}
+            if not looks_up and any(_leaves_no_answer(*each) for each in outcomes.items()):
+                raise AnsweredMeanwhile  # perhaps: it would conflict with nothing
             answers = self._answers_of(outcomes)
             rows = [outbox_row(envelope) for envelope in uow.published]
             if answers:
@@ -154,6 +156,10 @@ class Transactor(Generic[D]):
             return Ack()
         stored = replies.get(item.request_id) if item.request_id else None
         return Reply(stored or seal_answer(self._answers, item.request, outcome))
+
+
+def _leaves_no_answer(item: Item, outcome: ListOutcome) -> bool:
+    return item.request_id is not None and not isinstance(outcome, Ok | Refused | Deferred)
 
 
 def _needs_its_own(item: Item, outcome: ListOutcome) -> bool:

@@ -24,5 +24,6 @@ def named(names: Sequence[str], more: Sequence[Case] = ()) -> list[Case]:
     known = {case.name: case for case in (*CASES, *more)}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise NoSuchCase(f"There is no case {', '.join(unknown)}. There are: {', '.join(known)}.")
-    return [known[name] for name in names] if names else list(known.values())
+        hint = " The case peer needs --dir." if "peer" in unknown else ""
+        raise NoSuchCase(f"There is no case {', '.join(unknown)}. There are: {', '.join(known)}.{hint}")
+    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())

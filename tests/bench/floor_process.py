@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
-import subprocess
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from services.cli.embedded.child import Child
 from services.cli.embedded.place import free_ports
 from tests.bench.rig import Servers
 from tests.bench.wire import Connection
@@ -29,7 +31,9 @@ async def open_floor(servers: Servers) -> AsyncIterator[FloorProcess]:
     """Up until the block ends."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "tests.bench.floor", servers.dsn, str(servers.key_dir), str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
+    machine = os.environ  # noqa: TID251 - handed on to a child
+    child = Child(env=machine, cwd=ROOT, log=servers.folder / "floor.log", farewell=signal.SIGKILL)
+    process = child.start(*command)
     url = f"http://127.0.0.1:{port}"
     try:
         await _until_it_listens(url)

@@ -16,7 +16,7 @@ from tests.bench.case import Case, Scene
 from tests.bench.figures import Figures, Results
 from tests.bench.load import Operation, Samples, alongside, drive
 from tests.bench.mailed import by_mail, give_mailboxes, settings_of
-from tests.bench.privacyidea import PROFILES, Peer, Sizes
+from tests.bench.privacyidea import PROFILES, Peer, Sizes, program_in
 from tests.bench.slow_mail_server import MailServer
 from tests.bench.targets import at_least
 from tests.bench.usage import Meter
@@ -51,8 +51,10 @@ _PHASES = {
 def peer_case(place: PeerPlace) -> Iterator[Case]:
     """The case. What was installed for it alone is gone at the end: the next time that takes minutes again.
 
-    For root, the account of the database server must be able to pass through the folder.
+    For root, the account of the database server must be able to pass through the folder. Raises `PeerFailed` where
+    there are no such scripts.
     """
+    program_in(place.scripts)
     with contextlib.ExitStack() as stack:
         state = place.state
         if state is None:
@@ -163,7 +165,7 @@ async def _ours(scene: Scene) -> AsyncIterator[Figures]:
         await drive(stack.urls, tripping_of(IN_FLIGHT), in_flight=IN_FLIGHT)
         yield await measured(VERIFY, await verifying_of(verifies), in_flight=IN_FLIGHT)
         yield await measured(ROUND_TRIP, tripping_of(trips), in_flight=IN_FLIGHT)
-        mail.seconds_a_mail = SLOW
+        mail.seconds_a_mail = SLOW  # for whom the turns beside have left in the queue, too: it is slow for good now
         alone, beside = Samples(), Samples()
         for turn in range(1, TURNS + 1):
             scene.tell(f"{ALONE}, turn {turn} of {TURNS}")

@@ -35,6 +35,14 @@ class PeerFailed(NoBenchmark):
     """The scripts are not there, did not come to their end, or measured answers that were wrong."""
 
 
+def program_in(scripts: Path) -> Path:
+    """What is run of them. Raises `PeerFailed`."""
+    program = scripts / _PROGRAM
+    if not program.is_file():
+        raise PeerFailed(f"There is no {_PROGRAM} in {scripts}.")
+    return program
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """How many people it has, and how long each of its phases lasts, in seconds."""
@@ -58,9 +66,7 @@ class Peer:
 
     async def settle(self) -> None:
         """Install it, and give it its people; what is there already stays. Raises `PeerFailed`."""
-        source = self.scripts / _PROGRAM
-        if not source.is_file():
-            raise PeerFailed(f"There is no {_PROGRAM} in {self.scripts}.")
+        source = program_in(self.scripts)
         if source.read_text().count(_OWN_PORT) != 1:
             raise PeerFailed(f"{_PROGRAM} does not say {_OWN_PORT}: it is another one than was tried.")
         self._link_data()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ def bench(
     `NoBenchmark` without RabbitMQ. A case that fails is said to have failed.
     """
     configure_logging("error", service="bench")
+    if page is not None and not page.absolute().parent.is_dir():
+        raise NoBenchmark(f"{page} cannot be written: there is no such folder.")
     try:
         machine = describe()
     except NotInstalled as error:
@@ -54,7 +57,10 @@ def bench(
         show = stack.enter_context(showing(len(cases) * runs))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deskfactor-bench-")))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results = runner.run(_runs(cases, folder, scale=scale, runs=runs, record=record, show=show))
+            try:
+                results = runner.run(_runs(cases, folder, scale=scale, runs=runs, record=record, show=show))
+            except asyncio.CancelledError:  # SIGTERM
+                raise KeyboardInterrupt from None
     report = Report(
         machine=machine,
         is_quick=is_quick,
@@ -70,6 +76,9 @@ def bench(
 async def _runs(
     cases: Sequence[Case], folder: Path, *, scale: float, runs: int, record: Record, show: Show
 ) -> list[Results]:
+    task = asyncio.current_task()
+    assert task is not None  # it is run
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # all is stopped in order
     results = []
     async with open_servers(folder) as servers:
         for run in range(1, runs + 1):

@@ -21,6 +21,7 @@ from shared.crypto.keyring import KeyRing, UnknownKey, load_ring
 from shared.db.connection import Connection
 from shared.db.pool import Database
 from shared.ids import new_id
+from shared.messaging import consumer
 from shared.messaging.answering import open_answer
 from shared.messaging.bus import Ack, Dead, Disposition, Incoming, Reply, Retry
 from shared.messaging.consumer import TRIES, Consumer
@@ -351,6 +352,33 @@ async def test_a_request_that_comes_again_beside_others_hurts_none_of_them(servi
         2,
     ]
     assert [await service.effects(account) for account in ("ann", "bob", "carol")] == [1, 2, 0]
+
+
+async def test_where_one_came_again_others_are_looked_up_first(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends answered requests without end would have everybody's decided twice."""
+    monkeypatch.setattr(consumer, "REPEATS", 3600.0)
+    again = service.envelope(request("k"))
+    assert await service.ask(again) == [1]
+    assert await service.ask(service.envelope(request("new"), "bob"), again) == [1, 1]
+    assert await service.ask(service.envelope(request("newer"), "bob"), again) == [2, 1]
+    assert await service.ask(again) == [1]
+    assert service.script.calls == [("ann",), ("bob", "ann"), ("bob",), ("bob",)]
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [raises(ValueError()), raises(UnknownKey()), says(Discard("not_ours")), says(Done())],
+    ids=["fails", "key", "discards", "says nothing"],
+)
+async def test_an_answer_is_heard_again_whatever_would_be_decided_now(service: Service, behave: Behave) -> None:
+    """A login that was let in must not hear at its second try that something is broken, nor be decided once more."""
+    again = service.envelope(request("k"))
+    assert await service.ask(again) == [1]
+    service.script.of["ann"] = behave
+    assert await service.ask(again) == [1]
+    assert await service.effects() == 1
 
 
 async def test_the_same_request_at_two_processes_is_decided_once(service: Service, database_for: DatabaseFor) -> None:

@@ -9,7 +9,7 @@ import pytest
 from services.audit.queries.keys import load_owners
 from services.otp_worker.queries.accounts import load_accounts
 from services.otp_worker.queries.factors import load_factors
-from services.otp_worker.queries.people import load_people
+from services.otp_worker.queries.people import load_people, load_visitors
 from shared.db.pool import Database
 from tests.support.hot_path import Asked
 from tests.support.plans import Plan, nodes
@@ -47,7 +47,7 @@ async def tenants(new_dsn: Callable[[], str]) -> AsyncIterator[tuple["asyncpg.Co
         await filling.close()
 
 
-@pytest.mark.parametrize("what", ["accounts", "people", "factors", "whose entries"])
+@pytest.mark.parametrize("what", ["accounts", "people", "visitors", "factors", "whose entries"])
 async def test_of_each_tenant_only_who_asked_is_read(
     tenants: tuple["asyncpg.Connection[asyncpg.Record]", list[UUID]], what: str
 ) -> None:
@@ -59,6 +59,7 @@ async def test_of_each_tenant_only_who_asked_is_read(
     asked = {
         "accounts": Asked("otp_worker", lambda conn: load_accounts(conn, keys)),
         "people": Asked("otp_worker", lambda conn: load_people(conn, keys)),
+        "visitors": Asked("otp_worker", lambda conn: load_visitors(conn, keys)),
         "factors": Asked("otp_worker", lambda conn: load_factors(conn, keys)),
         "whose entries": Asked("audit", lambda conn: load_owners(conn, set(keys))),
     }[what]

@@ -149,9 +149,11 @@ def test_the_statements_of_a_login_are_among_those_judged() -> None:
     assert len(senders) > 200
     assert {
         "gateway.api_keys.find_keys",
-        "otp_worker.accounts.load_accounts",
+        "otp_worker.people.load_visitors",
+        "otp_worker.people.lock_judged",
         "otp_worker.verdicts.store_verdicts",
         "messaging.answers.load_answers",
+        "messaging.said.insert_said",
         "messaging.outbox.mark_published",
         "messaging.inbox.claim_messages",
         "audit.entries.append_entries",

@@ -11,6 +11,7 @@ from tests.bench.cases import CASES, named
 from tests.bench.figures import Figures, Results
 from tests.bench.machine import Machine
 from tests.bench.peer import ALONE, VERIFY, best_of, peer_case
+from tests.bench.privacyidea import PeerFailed
 from tests.bench.report import Report, page, table, write
 from tests.bench.targets import at_least, at_most, judge
 
@@ -93,7 +94,11 @@ def test_the_peer_is_a_case_where_its_scripts_are_given(tmp_path: Path) -> None:
     """Without them nothing of it can be measured; with them a run of everything has it, too."""
     with pytest.raises(NoSuchCase, match="no case peer"):
         named(["peer"])
-    with peer_case(PeerPlace(scripts=tmp_path, state=tmp_path / "state")) as case:
+    place = PeerPlace(scripts=tmp_path, state=tmp_path / "state")
+    with pytest.raises(PeerFailed, match="no run_peer"), peer_case(place):
+        pass
+    (tmp_path / "run_peer.sh").touch()
+    with peer_case(place) as case:
         assert named(["peer"], [case]) == [case]
         assert named([], [case]) == [*CASES, case]
 
