@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import aio_pika
 import structlog
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from shared.messaging.rabbitmq import names
-from shared.messaging.rabbitmq.link import CONNECT_TIMEOUT
 from shared.messaging.rabbitmq.parts import ExchangePart, Part, QueuePart, all_parts, exchange_parts, out_part
 from shared.messaging.rabbitmq.session import LinkLost, Session, link_errors
 from shared.messaging.topology import LANES, RETRY_DELAYS, Lane
@@ -154,7 +152,7 @@ def _fault(error: AMQPChannelError) -> Fault:
 async def _session(urls: Sequence[str]) -> AsyncIterator[Session]:
     for url in urls:
         with contextlib.suppress(LinkLost), link_errors():
-            session = Session(await aio_pika.connect(url, timeout=CONNECT_TIMEOUT))
+            session = await Session.open(url)
             break
     else:
         raise ConnectionError("no broker answers")

@@ -10,12 +10,10 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import aio_pika
 import structlog
 
 from shared.messaging.rabbitmq.session import CLOSE_TIMEOUT, LinkLost, Session, is_cancelled_by_caller, link_errors
 
-CONNECT_TIMEOUT = 5.0  # seconds; a host that accepts and says nothing must not hold up the next one
 BUILD_TIMEOUT = 30.0  # seconds to open channels, declare and consume; many quorum queues at the very first time
 HEARTBEAT = 10  # seconds; the library notices a dead peer after three and a bit of them
 BACKOFF_FIRST = 0.2  # seconds
@@ -94,7 +92,7 @@ class Link:
         was_up = False
         try:
             with link_errors():
-                session = await self._connect(url)
+                session = await Session.open(url, name=self.name, heartbeat=self._heartbeat)
                 async with asyncio.timeout(BUILD_TIMEOUT):
                     await self._build(session)
             if is_cancelled_by_caller():
@@ -114,12 +112,6 @@ class Link:
                 await session.close()
         self._count(reason, was_up=was_up)
         return was_up
-
-    async def _connect(self, url: str) -> Session:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            return Session(
-                await aio_pika.connect(url, timeout=CONNECT_TIMEOUT, name=self.name, heartbeat=self._heartbeat)
-            )
 
     def _rise(self, session: Session) -> None:
         self.session = session

@@ -5,13 +5,16 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import aio_pika
 from aiormq.exceptions import AMQPError
+from yarl import URL
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection
     from aiormq.abc import AbstractChannel as Channel
     from aiormq.abc import AbstractConnection as Wire
 
+CONNECT_TIMEOUT = 5.0  # seconds; a host that accepts and says nothing must not hold up the next one
 CLOSE_TIMEOUT = 2.0  # seconds; a peer that is gone does not answer the farewell
 
 
@@ -53,6 +56,22 @@ class Session:
         self._channels: list[AbstractChannel] = []
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._wire.closing.add_done_callback(lambda _: self.end("connection closed"))
+
+    @classmethod
+    async def open(cls, url: str, **options: str | int) -> "Session":
+        """Connect within `CONNECT_TIMEOUT`; ``options`` are the library's, ``name`` and ``heartbeat`` among them.
+
+        A connection that does not come about is closed all the same. The library would do it when the object is
+        collected, in whichever thread that happens: where there is no loop, a coroutine is never awaited.
+        """
+        connection = aio_pika.Connection(URL(url).update_query(options))
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await connection.connect(timeout=CONNECT_TIMEOUT)
+            return cls(connection)
+        except BaseException:
+            await connection.close()
+            raise
 
     async def open_channel(self, *, has_confirms: bool) -> "Channel":
         """A channel whose end ends the session. With confirms, an unroutable message raises at its publisher."""
@@ -103,12 +122,13 @@ class Session:
         """Say farewell, within `CLOSE_TIMEOUT`. Never raises but for the caller's own cancellation."""
         self.end("closed here")
         farewell = asyncio.ensure_future(self._connection.close())
-        done, late = await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
-        for task in late:
-            task.cancel()
-        for task in done:
-            if not task.cancelled():
-                task.exception()  # retrieved: how a farewell failed is nobody's concern
+        _, late = await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
+        if late:
+            farewell.cancel()
+            await asyncio.wait(late, timeout=CLOSE_TIMEOUT)
+        if farewell.done() and not farewell.cancelled():
+            farewell.exception()  # retrieved: how a farewell failed is nobody's concern
+        await self._connection.close()  # a farewell that failed leaves it open in the library's eyes: see `open`
 
     def _consumer_cancelled(self, _frame: object) -> None:
         self.end("consumer cancelled by the broker")
