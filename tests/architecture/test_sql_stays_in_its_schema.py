@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.architecture.source import SERVICES, here, python_files, sql_texts
+from tests.architecture.source import ROOT, SERVICES, here, python_files, sql_texts
 
 _SCHEMAS = "gateway|otp|policy|notifier|audit"
 _OWN = {"gateway": "gateway", "otp_worker": "otp", "policy": "policy", "notifier": "notifier", "audit": "audit"}
@@ -38,6 +38,12 @@ def test_a_service_names_what_is_its_own_or_published(service: str) -> None:
         if not relation.startswith(f"{_OWN[service]}.") and relation not in _PUBLISHED
     ]
     assert strange == []
+
+
+def test_what_is_published_is_in_the_document() -> None:
+    """Whoever changes a view looks there for those who may be reading it."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    assert [name for name in sorted(_PUBLISHED) if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
