@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-TenantId = NewType("TenantId", UUID)
 ChallengeId = NewType("ChallengeId", UUID)
 FactorId = NewType("FactorId", UUID)
 DeviceId = NewType("DeviceId", UUID)

@@ -1,7 +1,7 @@
 """The answers already given, by Idempotency-Key: a request sent twice is decided once.
 
-The row is written in the transaction of the decision, so there is none in flight that a crash could leave behind: the
-second request waits for the account's lock or on the unique key, then reads what the first one answered.
+The row is written in the transaction of the decision, so there is none in flight that a crash could leave behind: of
+two at once the second fails on the unique key, rolls back, and reads what the first one answered.
 """
 
 import datetime as dt
@@ -33,7 +33,7 @@ class StoredAnswer:
 
 
 async def load_answers(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) -> list[StoredAnswer]:
-    """The stored answers of these (tenant, scope, key); read after the account's lock.
+    """The stored answers of these (tenant, scope, key).
 
     Each is looked up by itself (``OFFSET 0`` keeps it so): planned among few answers, a join would read them all.
     """

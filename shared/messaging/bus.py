@@ -7,7 +7,6 @@ looks into a body. The conformance suite in ``tests/conformance`` says what ever
 import datetime as dt
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -142,6 +141,3 @@ class Bus(Protocol):
     def is_consuming(self) -> bool:
         """Whether every lane that was asked for has its workers on it right now; true without any."""
         ...
-
-
-Connect = Callable[[], AbstractAsyncContextManager[Bus]]
