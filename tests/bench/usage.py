@@ -5,13 +5,14 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import aio_pika
 import asyncpg
 import psutil
+from aio_pika.abc import AbstractChannel
 
 from shared.messaging.rabbitmq.names import queue_of
 from shared.messaging.topology import LANES, Lane
 from tests.bench.rig import Servers
+from tests.support.broker_link import connected
 
 _POLL = 0.1  # seconds
 _QUIET_LOOKS = 3  # in a row: what a worker has in its hands is in no queue
@@ -103,9 +104,8 @@ async def settle(servers: Servers, *, within: float = 1_800.0, lanes: Collection
     Raises `TimeoutError`.
     """
     conn = await asyncpg.connect(servers.dsn)
-    broker = await aio_pika.connect(servers.amqp_url)
     try:
-        async with asyncio.timeout(within), await broker.channel() as channel:
+        async with asyncio.timeout(within), connected(servers.amqp_url) as broker, await broker.channel() as channel:
             quiet = looks = 0
             while quiet < _QUIET_LOOKS:
                 looks += 1
@@ -113,11 +113,10 @@ async def settle(servers: Servers, *, within: float = 1_800.0, lanes: Collection
                 await asyncio.sleep(_POLL)
             return looks
     finally:
-        await broker.close()
         await conn.close()
 
 
-async def _waiting(channel: aio_pika.abc.AbstractChannel, lanes: Collection[Lane]) -> int:
+async def _waiting(channel: AbstractChannel, lanes: Collection[Lane]) -> int:
     queues = [await channel.get_queue(queue_of(lane)) for lane in lanes if not lane.is_ingress]
     return sum(queue.declaration_result.message_count or 0 for queue in queues)
 

@@ -13,6 +13,7 @@ from shared.messaging.rabbitmq.feed import PREFETCH_MOST
 from shared.messaging.rabbitmq.frames import Framed, listing, pack
 from shared.messaging.topology import Lane
 from tests.support.asking import Gate, ask
+from tests.support.broker_link import connected
 from tests.support.rabbitmq import Rabbit
 from tests.support.receiver import PATIENCE, Receiver
 from tests.support.transports import RabbitTransport, command, event, new_lane
@@ -116,8 +117,7 @@ async def test_answer_that_cannot_be_read_ends_nothing(transport: RabbitTranspor
     """A worker of another version: its asker hears nothing, and all others go on."""
     lane, receiver = _lane(), Receiver(lambda got: Reply(got.body))
     async with transport.bus(lane) as bus:
-        connection = await aio_pika.connect(rabbit.url())
-        async with connection:
+        async with connected(rabbit.url()) as connection:
             channel = await connection.channel()
             queue = await channel.get_queue(names.queue_of(lane))
             waiting = ask(bus, lane, b"asked", left=3 * PATIENCE)
@@ -136,8 +136,8 @@ async def test_broken_frame_comes_as_one_message(transport: RabbitTransport, rab
     """
     lane, receiver, body = new_lane(batch=64), Receiver(), b'[{"a": 1}]'
     async with transport.bus(lane) as bus:
-        frame_id, connection = new_id(), await aio_pika.connect(rabbit.url())
-        async with connection:
+        frame_id = new_id()
+        async with connected(rabbit.url()) as connection:
             exchange = await (await connection.channel()).get_exchange(Exchange.COMMANDS.value, ensure=False)
             listed = f"{new_id().hex} {len(body)} 0"
             frame = aio_pika.Message(body, message_id=str(frame_id), headers={names.FRAME: listed})
@@ -213,7 +213,7 @@ async def test_frame_that_the_broker_gave_up_is_parked_message_by_message(
     lane, dead, bodies = new_lane(batch=64), Receiver(), [b"{}", b'{"a": 1}']
     framed = [Framed(new_id(), body) for body in bodies]
     async with transport.bus(lane) as bus:
-        async with await aio_pika.connect(rabbit.url()) as connection:
+        async with connected(rabbit.url()) as connection:
             exchange = await (await connection.channel()).get_exchange(names.DEAD_EXCHANGE, ensure=False)
             frame = aio_pika.Message(pack(bodies), headers={names.FRAME: listing(framed)})
             await exchange.publish(frame, lane.name)

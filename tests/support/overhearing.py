@@ -3,14 +3,15 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-import aio_pika
 import asyncpg
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage
 
+from tests.support.broker_link import connected
 from tests.support.eventually import eventually
 from tests.support.rabbitmq import Rabbit
 from tests.support.stack import Stack
@@ -44,7 +45,7 @@ class Overhearing:
     rabbit: Rabbit | None = None
     written: list[tuple[str, str]] = field(default_factory=list)
     _offsets: dict[str, int] = field(default_factory=dict)
-    _broker: AbstractConnection | None = None
+    _exits: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Self:
         self._offsets = {name: len(self.stack.log(name)) for name in self.stack.ports}
@@ -59,12 +60,19 @@ class Overhearing:
         finally:
             await conn.close()
         if self.rabbit is not None:
-            await self._trace(self.rabbit)
+            async with AsyncExitStack() as exits:
+                await self._trace(self.rabbit, exits)
+                self._exits = exits.pop_all()
         return self
 
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        async with self._exits:
+            await self._read_rows()
+        self.written += [(f"log of {name}", self.stack.log(name)[length:]) for name, length in self._offsets.items()]
+
+    async def _read_rows(self) -> None:
         conn = await asyncpg.connect(self.stack.dsn)
         try:
             await eventually(lambda: conn.fetchval(_AT_REST), lambda waiting: waiting == 0)
@@ -76,25 +84,19 @@ class Overhearing:
                 await conn.execute(f"DROP TRIGGER IF EXISTS overheard ON {row['name']}")
             await conn.execute("DROP SCHEMA overheard CASCADE")
             await conn.close()
-        if self._broker is not None and self.rabbit is not None:
-            await asyncio.to_thread(self.rabbit.ctl, "trace_off", "-p", self._virtual_host)
-            await self._broker.close()
-        self.written += [(f"log of {name}", self.stack.log(name)[length:]) for name, length in self._offsets.items()]
-
-    @property
-    def _virtual_host(self) -> str:
-        return self.stack.amqp_url.rpartition("/")[2] or "/"
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """A place, and all that was written there."""
         for place in sorted({place for place, _ in self.written}):
             yield place, "\n".join(text for at, text in self.written if at == place)
 
-    async def _trace(self, rabbit: Rabbit) -> None:
+    async def _trace(self, rabbit: Rabbit, exits: AsyncExitStack) -> None:
         """Every message that is published, whatever the queue, requests and replies too."""
-        await asyncio.to_thread(rabbit.ctl, "trace_on", "-p", self._virtual_host)
-        self._broker = await aio_pika.connect(self.stack.amqp_url)
-        channel = await self._broker.channel()
+        virtual_host = self.stack.amqp_url.rpartition("/")[2] or "/"
+        broker = await exits.enter_async_context(connected(self.stack.amqp_url))
+        exits.push_async_callback(asyncio.to_thread, rabbit.ctl, "trace_off", "-p", virtual_host)
+        await asyncio.to_thread(rabbit.ctl, "trace_on", "-p", virtual_host)
+        channel = await broker.channel()
         queue = await channel.declare_queue(exclusive=True)
         await queue.bind("amq.rabbitmq.trace", "publish.#")
 

@@ -12,6 +12,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from shared.ids import new_id
+from tests.support.broker_link import connected
 
 Json = dict[str, Any]
 
@@ -32,11 +33,8 @@ class Publisher:
     async def sign_in(cls, amqp_url: str, access: Json) -> AsyncIterator[Self]:
         """With what the operator's command printed. Raises what the library raises when the broker does not let it."""
         host = urlsplit(amqp_url).netloc.rpartition("@")[2]
-        connection = await aio_pika.connect(f"amqp://{access['username']}:{access['password']}@{host}/")
-        try:
+        async with connected(f"amqp://{access['username']}:{access['password']}@{host}/") as connection:
             yield cls(connection, access["username"], access["queue"])
-        finally:
-            await connection.close()
 
     @property
     def tenant_id(self) -> UUID:
