@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ACQUIRE_TIMEOUT = 2.0  # seconds to wait for a free connection
+MOST_WAITING = 1_000  # for one: a second of a busy pool; more would come too late, and are refused at once
 COMMAND_TIMEOUT = 3.0  # seconds a statement may take: `asyncio.wait_for` does not bound a query of this driver
 CONNECT_TIMEOUT = 2.0  # seconds
 CLOSE_TIMEOUT = 5.0  # seconds; then what is leaked is cut
@@ -56,6 +57,7 @@ class Database:
         self._opening = asyncio.Lock()
         self._probing: asyncpg.Connection[asyncpg.Record] | None = None
         self._planned_at: dict[int, float] = {}  # by the process that serves the connection
+        self._waiting = 0  # for a connection
 
     async def __aenter__(self) -> Self:
         """Does not connect: a service starts before its database, and waits for it."""
@@ -79,8 +81,12 @@ class Database:
         """A connection for single statements, each its own transaction. Raises `StoreUnavailable`."""
         with store_errors():
             pool = self._pool or await self._open()
-            with _nobody_lets_us_in():
-                connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            self._waiting += 1
+            try:
+                with _nobody_lets_us_in():
+                    connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            finally:
+                self._waiting -= 1
             try:
                 yield connection
             except asyncpg.ReadOnlySQLTransactionError:
@@ -96,9 +102,12 @@ class Database:
         """``BEGIN``, name the tenants, ``COMMIT``; ``ROLLBACK`` on any exception.
 
         ``work_queues``: also see the rows of every tenant in the tables that are queues of work (due timers, leased
-        deliveries, unpublished messages). Raises `StoreUnavailable`, also when the outcome of the commit is not known,
-        and `NotCommitted` when the block swallowed an error of the database.
+        deliveries, unpublished messages). That is a process's own work, of which there is little, as on its lanes: who
+        asks for a tenant is refused at once when too many wait for a connection. Raises `StoreUnavailable`, also when
+        the outcome of the commit is not known, and `NotCommitted` when the block swallowed an error of the database.
         """
+        if self._waiting >= MOST_WAITING and not work_queues:
+            raise StoreUnavailable("too many wait for a connection")
         visible = "{" + ",".join(str(UUID(bytes=tenant.bytes)) for tenant in tenants) + "}"
         begin = f"BEGIN; SET LOCAL deskfactor.tenants = '{visible}'"
         if work_queues:

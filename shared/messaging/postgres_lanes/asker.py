@@ -19,6 +19,8 @@ from shared.messaging.topology import REQUEST_BUDGET
 
 log = structlog.get_logger()
 
+MOST_HANDING_IN = 1_000  # requests of a process: more would come too late; those on a lane are counted there
+
 
 class Asker:
     """The requests of one bus that wait for their replies, by the id of their row."""
@@ -37,12 +39,14 @@ class Asker:
         self._woken.set()
 
     async def ask(self, lane: str, message: Outgoing) -> bytes:
-        """See `Bus.request`."""
+        """See `Bus.request`. Raises `Unavailable` at once when too many are being handed in."""
         if message.expires_at is None:
             raise ValueError("a request needs a deadline")
         left = (message.expires_at - host_now()).total_seconds()
         if left <= 0:
             raise NoReply
+        if len(self._handing_in) >= MOST_HANDING_IN:
+            raise Unavailable("too many requests are waiting")
         request_id = new_id()
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = reply
