@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import aio_pika
 import pytest
@@ -187,6 +188,30 @@ async def test_frame_that_comes_again_is_done_one_by_one(transport: RabbitTransp
         await receiver.wait_for(len(sent))
     assert receiver.sizes == [1] * len(sent)
     assert [got.message_id for got in receiver.messages] == [each.message_id for each in sent]
+
+
+async def test_frame_that_was_not_begun_goes_back_when_its_worker_stops(
+    transport: RabbitTransport, rabbit: Rabbit
+) -> None:
+    """A process that is replaced ends what it has begun, and not sixty times two hundred messages one by one."""
+    lane, before, after = new_lane(batch=64), Receiver(), Receiver()
+    gate = Gate(before.receive)
+    async with transport.bus(lane) as bus:
+        frames = [[command(lane, body) for body in [b"hangs", *MANY]] for _ in range(2)]
+        for frame in frames:
+            await bus.publish(frame)
+        await _take_and_end(rabbit, replace(lane, workers=2), sum(len(frame) for frame in frames))
+        await bus.consume(lane, gate.receive)
+        await gate.begun.wait()
+        stopping = asyncio.create_task(bus.stop_consuming())
+        assert not (await asyncio.wait({stopping}, timeout=0.1))[0]  # it waits for what is in hand
+        gate.open.set()
+        await stopping
+    async with transport.bus(lane) as bus:
+        await bus.consume(lane, after.receive)
+        await after.wait_for(len(frames[0]))
+    handled = [[got.message_id for got in receiver.messages] for receiver in (before, after)]
+    assert sorted(handled) == sorted([each.message_id for each in frame] for frame in frames)
 
 
 async def test_frame_that_keeps_ending_its_worker_is_set_aside_message_by_message(

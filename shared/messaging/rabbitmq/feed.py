@@ -56,15 +56,20 @@ class Delivery:
         """Whether one of several messages may be why nobody heard that they were done."""
         return self.members is not None and self.deliveries_before > 0
 
-    def is_stale(self) -> bool:
-        """Whether it is delivered again anyway, so that nobody needs to begin with it: its link is gone, or we go."""
-        return self.line.session.is_over() or self.stopping.is_set()
+    def is_lost(self) -> bool:
+        """Whether it is delivered again whatever is done with it now: its link is gone."""
+        return self.line.session.is_over()
 
-    async def pause(self, seconds: float) -> None:
-        """Hold it for a while, or until the feed stops."""
+    def is_stale(self) -> bool:
+        """Whether nobody needs to begin with it, since it is delivered again: its link is gone, or we go."""
+        return self.is_lost() or self.stopping.is_set()
+
+    async def pause(self, seconds: float) -> bool:
+        """Hold it for a while, or until the feed stops: whether it does."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
+        return self.stopping.is_set()
 
     async def ack(self) -> None:
         """Take it off the queue. On a lost link nothing happens: it comes again, and the inbox knows it."""

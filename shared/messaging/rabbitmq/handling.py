@@ -46,7 +46,7 @@ class WorkHandling:
         if together:
             await self._handle(together, most=self._lane.batch)
         for each in others:
-            if each.is_frame_again:
+            if each.is_frame_again and not each.is_stale():  # the one before it may have taken its time
                 await self.handle_alone([each])
 
     async def handle_alone(self, batch: Sequence[Delivery]) -> None:
@@ -84,9 +84,11 @@ class WorkHandling:
     async def _move(self, delivery: Delivery, copies: Sequence[Parcel]) -> None:
         """To other queues, then off this one. While the broker takes nothing (an alarm, no link) the message is held,
         and its worker with it: given back, it would come again at once and use up its deliveries.
+
+        Who stops tries once all the same: what was handled would be handled again, and the rest of its frame with it.
         """
         while copies:
-            if delivery.is_stale():
+            if delivery.is_lost():
                 return
             outcomes = await asyncio.gather(*(self._sender.send(copy) for copy in copies))
             if PublishOutcome.UNROUTABLE in outcomes:  # the queue is not there; the delivery limit ends this
@@ -94,8 +96,8 @@ class WorkHandling:
                 return
             sent = zip(copies, outcomes, strict=True)
             copies = [copy for copy, outcome in sent if outcome is not PublishOutcome.CONFIRMED]
-            if copies:
-                await delivery.pause(HOLD_PAUSE)
+            if copies and await delivery.pause(HOLD_PAUSE):
+                return
         await delivery.ack()
 
 
