@@ -18,11 +18,13 @@ from shared.db.connection import Connection, Record
 
 Key = tuple[UUID, str]
 
-COLUMNS = """
+WANTED = "unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)"
+"""Who is asked for, as the first two parameters of a statement. What follows looks them up by their keys."""
+ACCOUNT = """
                f.*, now() AS system_now, t.*, a.*, r.*, k.*, d.*,
                greatest(f.told_password_changed_at, a.own_password_changed_at) AS password_changed_at
 """
-WANTED = "unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)"
+"""What is read of an account, of `SOURCES`."""
 SOURCES = """
          CROSS JOIN LATERAL (
                SELECT own.tenant_id, own.account_id, own.tenant_now, own.role, own.is_active,
@@ -65,7 +67,7 @@ SOURCES = """
                 WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id OFFSET 0) AS d ON true
 """
 """Each found by its key (``OFFSET 0``). Joined, every id would be looked for with every tenant that is asked for."""
-LIVING = """
+NOT_ERASED = """
                NOT EXISTS (SELECT FROM policy.erased_accounts AS gone
                             WHERE gone.tenant_id = wanted.tenant_id AND gone.account_id = wanted.account_id
                               AND NOT gone.is_cleared OFFSET 0)  -- what we have is of who had the id before
@@ -75,7 +77,7 @@ LIVING = """
 async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Account]:
     """These accounts as they are now; read after their locks. What policy does not know is not in the answer."""
     rows = await conn.fetch(
-        f"SELECT {COLUMNS} FROM {WANTED} {SOURCES} WHERE {LIVING}",  # noqa: S608 - constants
+        f"SELECT {ACCOUNT} FROM {WANTED} {SOURCES} WHERE {NOT_ERASED}",  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
@@ -83,7 +85,7 @@ async def load_accounts(conn: Connection, keys: Sequence[Key]) -> dict[Key, Acco
 
 
 def accounts_of(rows: Iterable[Record]) -> dict[Key, Account]:
-    """Rows of those columns as accounts."""
+    """Rows of `ACCOUNT` as accounts."""
     parsed = _Parsed()
     accounts = (_account(row, parsed) for row in rows)
     return {account.key: account for account in accounts}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.otp_worker.domain.backup_code import CodesLeft, Kind
-from services.otp_worker.queries.accounts import Key
+from services.otp_worker.queries.accounts import WANTED, Key
 from shared.db.connection import Connection, Record
 
 
@@ -30,7 +30,7 @@ class NewCode:
     hash: str = field(repr=False)
 
 
-COUNTED = """
+CODES_LEFT = """
        SELECT (count(*) FILTER (WHERE own.kind = 'backup_code'))::int AS backup_codes,
               coalesce(bool_or(own.kind = 'recovery_key'), false) AS has_recovery_key
          FROM otp.backup_codes AS own
@@ -38,6 +38,7 @@ COUNTED = """
           AND own.kind IN ('backup_code', 'recovery_key') AND own.used_at IS NULL AND own.voided_at IS NULL
           AND own.pending_until IS NULL
 """
+"""Of the account that is ``wanted``."""
 
 
 async def count_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, CodesLeft]:
@@ -45,9 +46,8 @@ async def count_codes(conn: Connection, keys: Sequence[Key]) -> dict[Key, CodesL
     rows = await conn.fetch(
         f"""
         SELECT wanted.tenant_id, wanted.account_id, codes.backup_codes, codes.has_recovery_key
-          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-         CROSS JOIN LATERAL ({COUNTED}) AS codes
-        """,  # noqa: S608 - a constant
+          FROM {WANTED} CROSS JOIN LATERAL ({CODES_LEFT}) AS codes
+        """,  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
@@ -181,5 +181,5 @@ async def insert_backup_codes(
 
 
 def codes_left(row: Record) -> CodesLeft:
-    """What `COUNTED` found."""
+    """A row of `CODES_LEFT`."""
     return CodesLeft(backup_codes=row["backup_codes"], has_recovery_key=row["has_recovery_key"])

@@ -7,25 +7,32 @@ from uuid import UUID
 
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import PENDING_LIFETIME, STEP_UP_LIFETIME
-from services.otp_worker.queries.accounts import Key, contact
+from services.otp_worker.queries.accounts import WANTED, Key, contact
 from shared.contracts.types import ChallengeId, ChallengeState, FactorId, Purpose, RecoveryId
 from shared.db.account_lock import KEY_OF_ROW
 from shared.db.connection import Connection, Record
 
 ChallengeKey = tuple[UUID, ChallengeId]
 
-STORED = """
-       c.tenant_id, c.challenge_id, c.account_id, c.purpose, c.state, c.context, c.attempts, c.sends, c.next_send_at,
-       c.sent_to, c.is_hinted, c.mailbox_sealed, c.mailbox_masked, c.mailbox_digest, c.factor_id, c.recovery_id,
-       c.created_at, c.expires_at, c.verified_at, c.verified_by, c.verified_factor_id
-"""
-COLUMNS = """
-       c.challenge_id, c.purpose, c.state AS challenge_state, c.context, c.attempts, c.sends, c.next_send_at, c.sent_to,
-       c.is_hinted, c.mailbox_sealed, c.mailbox_masked, c.mailbox_digest,
-       c.factor_id AS enrolled_factor_id, c.recovery_id AS proves_for, c.created_at AS challenged_at,
-       c.expires_at AS challenged_until, c.verified_at, c.verified_by, c.verified_factor_id
+_COLUMNS = """
+                      challenge_id, account_id AS challenged_account, purpose, state AS challenge_state, context,
+                      attempts, sends, next_send_at, sent_to, is_hinted, mailbox_sealed, mailbox_masked, mailbox_digest,
+                      factor_id AS enrolled_factor_id, recovery_id AS proves_for, created_at AS challenged_at,
+                      expires_at AS challenged_until, verified_at, verified_by, verified_factor_id
 """
 """Named so that a row may hold a person as well (`people`)."""
+OPEN_CHALLENGES = f"""
+               SELECT {_COLUMNS} FROM otp.challenges AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id AND own.state = 'open'
+               OFFSET 0
+"""  # noqa: S608 - a constant
+"""Those of the account that is ``wanted``, by its key (``OFFSET 0``)."""
+LOCKED_CHALLENGE = f"""
+               SELECT {_COLUMNS} FROM otp.challenges AS own
+                WHERE own.tenant_id = wanted.tenant_id AND own.challenge_id = wanted.challenge_id OFFSET 0
+                  FOR NO KEY UPDATE
+"""  # noqa: S608 - a constant
+"""The one that is ``wanted``, in whatever state, held until the commit, lest it expire while it is judged."""
 
 
 async def lock_owner(conn: Connection, tenant_id: UUID, challenge_id: ChallengeId) -> Key | None:
@@ -64,19 +71,15 @@ async def try_lock_owners(conn: Connection, keys: Sequence[ChallengeKey]) -> dic
 
 
 async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dict[ChallengeKey, Challenge]:
-    """These challenges in whatever state, held until the commit, so that none expires while it is judged.
+    """These challenges in whatever state, held until the commit.
 
     Read after the accounts' locks. Nobody waits for two of these rows: what expires challenges skips those held.
     """
     rows = await conn.fetch(
         f"""
-        SELECT c.tenant_id, c.account_id, {COLUMNS}
+        SELECT wanted.tenant_id, challenge.*
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, challenge_id)
-         CROSS JOIN LATERAL (
-               SELECT {STORED} FROM otp.challenges AS c
-                WHERE c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id OFFSET 0
-                  FOR NO KEY UPDATE
-               ) AS c
+         CROSS JOIN LATERAL ({LOCKED_CHALLENGE}) AS challenge
         """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in keys],
         [challenge_id for _, challenge_id in keys],
@@ -87,10 +90,7 @@ async def lock_challenges(conn: Connection, keys: Sequence[ChallengeKey]) -> dic
 async def load_challenge(conn: Connection, tenant_id: UUID, challenge_id: ChallengeId) -> Challenge | None:
     """One challenge in whatever state, to be looked at."""
     row = await conn.fetchrow(
-        f"""
-        SELECT c.tenant_id, c.account_id, {COLUMNS} FROM otp.challenges AS c
-         WHERE c.tenant_id = $1 AND c.challenge_id = $2
-        """,  # noqa: S608 - a constant
+        f"SELECT {_COLUMNS} FROM otp.challenges WHERE tenant_id = $1 AND challenge_id = $2",  # noqa: S608 - a constant
         tenant_id,
         challenge_id,
     )
@@ -98,16 +98,12 @@ async def load_challenge(conn: Connection, tenant_id: UUID, challenge_id: Challe
 
 
 async def load_open_challenges(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[Challenge]]:
-    """The open challenges of these accounts; each account's are found by its key (``OFFSET 0``)."""
+    """The open challenges of these accounts; an account without one gives an empty list."""
     rows = await conn.fetch(
         f"""
-        SELECT c.tenant_id, c.account_id, {COLUMNS}
-          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-         CROSS JOIN LATERAL (
-               SELECT {STORED} FROM otp.challenges AS c
-                WHERE c.tenant_id = wanted.tenant_id AND c.account_id = wanted.account_id AND c.state = 'open' OFFSET 0
-               ) AS c
-        """,  # noqa: S608 - a constant
+        SELECT wanted.tenant_id, wanted.account_id, challenge.*
+          FROM {WANTED} CROSS JOIN LATERAL ({OPEN_CHALLENGES}) AS challenge
+        """,  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
@@ -217,7 +213,7 @@ def challenge(row: Record) -> Challenge:
     """A row as a `Challenge`."""
     return Challenge(
         id=ChallengeId(row["challenge_id"]),
-        account_id=row["account_id"],
+        account_id=row["challenged_account"],
         purpose=Purpose(row["purpose"]),
         state=ChallengeState(row["challenge_state"]),
         context=row["context"],

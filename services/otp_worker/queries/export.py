@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.otp_worker.queries.accounts import Key, contact
+from services.otp_worker.queries.accounts import WANTED, Key, contact
 from shared.contracts.types import Contact, PermitId, Role
 from shared.db.connection import Connection
 
@@ -105,9 +105,9 @@ async def load_leaving_accounts(
 async def load_leaving_keys(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, str]:
     """The hashes of the recovery keys of these accounts that are good."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT wanted.tenant_id, wanted.account_id, b.hash
-          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          FROM {WANTED}
          CROSS JOIN LATERAL (
                SELECT hash, created_at FROM otp.backup_codes AS own
                 WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
@@ -115,7 +115,7 @@ async def load_leaving_keys(conn: Connection, keys: Sequence[Key]) -> Mapping[Ke
                   AND own.pending_until IS NULL OFFSET 0
                ) AS b
          ORDER BY b.created_at
-        """,
+        """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
@@ -125,10 +125,10 @@ async def load_leaving_keys(conn: Connection, keys: Sequence[Key]) -> Mapping[Ke
 async def load_leaving_codes(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[LeavingCode]]:
     """The backup codes of these accounts that are good; an account without one gives an empty list."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT wanted.tenant_id, wanted.account_id, b.code_id, b.hash, b.shape,
                b.imported_as IS NOT NULL AS is_foreign
-          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
+          FROM {WANTED}
          CROSS JOIN LATERAL (
                SELECT code_id, hash, shape, imported_as, slot FROM otp.backup_codes AS own
                 WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
@@ -136,7 +136,7 @@ async def load_leaving_codes(conn: Connection, keys: Sequence[Key]) -> Mapping[K
                   AND own.pending_until IS NULL OFFSET 0
                ) AS b
          ORDER BY wanted.tenant_id, wanted.account_id, b.slot
-        """,
+        """,  # noqa: S608 - a constant
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )

@@ -6,30 +6,28 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.otp_worker.domain.factor import Enrolment, Factor
-from services.otp_worker.queries.accounts import Key, contact
+from services.otp_worker.queries.accounts import WANTED, Key, contact
 from shared.contracts.types import ChallengeId, FactorId, FactorState, FactorType
 from shared.db.connection import Connection, Record
 
-
-async def load_factors(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[Factor]]:
-    """The pending, active and suspended factors of these accounts; an account without one gives an empty list.
-
-    Each account's are found by its key (``OFFSET 0``): joined to a table that nobody has counted yet, the planner would
-    read those of everybody for each list.
-    """
-    rows = await conn.fetch(
-        """
-        SELECT f.tenant_id, f.account_id, f.factor_id, f.type, f.state, f.name, f.seed, f.last_step, f.burnt_steps,
-               f.contact_sealed, f.contact_masked, f.contact_digest, f.created_at, f.expires_at, f.confirmed_at,
-               f.last_used_at
-          FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, account_id)
-         CROSS JOIN LATERAL (
-               SELECT tenant_id, account_id, factor_id, type, state, name, seed, last_step, burnt_steps, contact_sealed,
-                      contact_masked, contact_digest, created_at, expires_at, confirmed_at, last_used_at
+LIVING_FACTORS = """
+               SELECT factor_id, type, state, name, seed, last_step, burnt_steps, contact_sealed, contact_masked,
+                      contact_digest, created_at, expires_at, confirmed_at, last_used_at
                  FROM otp.factors AS own
                 WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
-                  AND own.state IN ('pending', 'active', 'suspended') OFFSET 0) AS f
-        """,
+                  AND own.state IN ('pending', 'active', 'suspended') OFFSET 0
+"""
+"""Those of the account that is ``wanted``, by its key (``OFFSET 0``): joined to a table that nobody has counted yet,
+those of everybody would be read for each list."""
+
+
+async def load_factors(conn: Connection, keys: Sequence[Key]) -> Mapping[Key, list[Factor]]:
+    """The pending, active and suspended factors of these accounts; an account without one gives an empty list."""
+    rows = await conn.fetch(
+        f"""
+        SELECT wanted.tenant_id, wanted.account_id, factor.*
+          FROM {WANTED} CROSS JOIN LATERAL ({LIVING_FACTORS}) AS factor
+        """,  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )

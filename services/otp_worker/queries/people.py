@@ -12,27 +12,12 @@ from services.otp_worker.domain.account import Account
 from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.challenge import Challenge
 from services.otp_worker.domain.factor import Factor
-from services.otp_worker.queries.accounts import COLUMNS, LIVING, SOURCES, WANTED, Key, accounts_of
-from services.otp_worker.queries.backup_codes import COUNTED, codes_left
-from services.otp_worker.queries.challenges import COLUMNS as CHALLENGE
-from services.otp_worker.queries.challenges import STORED, ChallengeKey, challenge
-from services.otp_worker.queries.factors import factor
+from services.otp_worker.queries.accounts import ACCOUNT, NOT_ERASED, SOURCES, WANTED, Key, accounts_of
+from services.otp_worker.queries.backup_codes import CODES_LEFT, codes_left
+from services.otp_worker.queries.challenges import LOCKED_CHALLENGE, OPEN_CHALLENGES, ChallengeKey, challenge
+from services.otp_worker.queries.factors import LIVING_FACTORS, factor
 from shared.contracts.types import ChallengeId
 from shared.db.connection import Connection, Record
-
-_FACTOR = """
-               own.factor_id, own.type, own.state, own.name, own.seed, own.last_step, own.burnt_steps,
-               own.contact_sealed, own.contact_masked, own.contact_digest, own.created_at, own.expires_at,
-               own.confirmed_at, own.last_used_at
-"""
-_FACTORS = """
-          LEFT JOIN LATERAL (
-               SELECT factor_id, type, state, name, seed, last_step, burnt_steps, contact_sealed, contact_masked,
-                      contact_digest, created_at, expires_at, confirmed_at, last_used_at
-                 FROM otp.factors AS own
-                WHERE own.tenant_id = wanted.tenant_id AND own.account_id = wanted.account_id
-                  AND own.state IN ('pending', 'active', 'suspended') OFFSET 0) AS own ON true
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +35,11 @@ async def load_people(
 ) -> tuple[Mapping[Key, Account], Mapping[Key, list[Factor]]]:
     """As `load_accounts` and `load_factors`: read after their locks, and whom policy does not know is missing."""
     rows = await conn.fetch(
-        f"SELECT {COLUMNS}, {_FACTOR} FROM {WANTED} {SOURCES} {_FACTORS} WHERE {LIVING}",  # noqa: S608 - constants
+        f"""
+        SELECT {ACCOUNT}, factor.*
+          FROM {WANTED} {SOURCES} LEFT JOIN LATERAL ({LIVING_FACTORS}) AS factor ON true
+         WHERE {NOT_ERASED}
+        """,  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
     )
@@ -61,14 +50,12 @@ async def load_visitors(conn: Connection, keys: Sequence[Key]) -> Visitors:
     """As `load_people`, with the open challenges and the codes that could be typed in place of a factor's."""
     rows = await conn.fetch(
         f"""
-        SELECT {COLUMNS}, {_FACTOR}, {CHALLENGE}, codes.backup_codes, codes.has_recovery_key
-          FROM {WANTED} {SOURCES} {_FACTORS}
-          LEFT JOIN LATERAL (
-               SELECT {STORED} FROM otp.challenges AS c
-                WHERE c.tenant_id = wanted.tenant_id AND c.account_id = wanted.account_id AND c.state = 'open' OFFSET 0
-               ) AS c ON true
-         CROSS JOIN LATERAL ({COUNTED}) AS codes
-         WHERE {LIVING}
+        SELECT {ACCOUNT}, factor.*, challenge.*, codes.backup_codes, codes.has_recovery_key
+          FROM {WANTED} {SOURCES}
+          LEFT JOIN LATERAL ({LIVING_FACTORS}) AS factor ON true
+          LEFT JOIN LATERAL ({OPEN_CHALLENGES}) AS challenge ON true
+         CROSS JOIN LATERAL ({CODES_LEFT}) AS codes
+         WHERE {NOT_ERASED}
         """,  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in keys],
         [account_id for _, account_id in keys],
@@ -88,15 +75,12 @@ async def lock_judged(
     """As `lock_challenges` and `load_people`; the caller holds the locks of the accounts whose challenges these are."""
     rows = await conn.fetch(
         f"""
-        SELECT {COLUMNS}, {_FACTOR}, {CHALLENGE}
+        SELECT {ACCOUNT}, factor.*, challenge.*
           FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS wanted (tenant_id, account_id, challenge_id)
-         CROSS JOIN LATERAL (
-               SELECT {STORED} FROM otp.challenges AS c
-                WHERE c.tenant_id = wanted.tenant_id AND c.challenge_id = wanted.challenge_id OFFSET 0
-                  FOR NO KEY UPDATE
-               ) AS c
-          {SOURCES} {_FACTORS}
-         WHERE {LIVING}
+         CROSS JOIN LATERAL ({LOCKED_CHALLENGE}) AS challenge
+          {SOURCES}
+          LEFT JOIN LATERAL ({LIVING_FACTORS}) AS factor ON true
+         WHERE {NOT_ERASED}
         """,  # noqa: S608 - constants
         [tenant_id for tenant_id, _ in owners.values()],
         [account_id for _, account_id in owners.values()],
