@@ -10,8 +10,8 @@ from services.policy.handlers.timers import (
     LONGEST_SLEEP,
     SLACK,
     fire_due_timers,
+    pause_until_next,
     purge_timers,
-    sleep_until_next,
 )
 from shared.clock import host_now
 from shared.db.clock_watch import WATCH_PERIOD, watch_clock
@@ -43,7 +43,7 @@ async def run_timers(database: Database, relay: Relay) -> None:
         try:
             while await fire_due_timers(database, relay, host_now(), low_water) == AT_MOST:
                 await relay.catch_up(most=AT_MOST)  # what finds no room there would wait for the sweep
-            pause = await sleep_until_next(database, host_now(), low_water)
+            pause = await pause_until_next(database, host_now(), low_water)
         except StoreUnavailable:
             log.warning("store_unavailable", duty="run_timers")
         except Exception as error:  # noqa: BLE001 - the rows are still there, and come again

@@ -35,19 +35,6 @@ class SignedHead:
     signature: bytes
 
 
-def has_news(head: Head) -> bool:
-    """Whether anything but the last signature's own entry came since: a quiet tenant's chain stays quiet."""
-    own = 1 if head.signed_at is not None else 0
-    return head.seq - head.signed_seq > own
-
-
-def is_due(head: Head, now: dt.datetime) -> bool:
-    """Whether the head is to be signed now (system time). A new chain is signed at once."""
-    if not has_news(head):
-        return False
-    return head.signed_at is None or now - head.signed_at >= SIGN_AFTER or is_full(head)
-
-
 def is_full(head: Head) -> bool:
     """Whether so many entries came that signing does not wait for the hour."""
     return head.seq - head.signed_seq >= SIGN_AFTER_ENTRIES

@@ -45,7 +45,9 @@ async def lock_heads(conn: Connection, tenants: Collection[UUID]) -> list[Locked
 
 
 async def lock_due_heads(conn: Connection, *, limit: int) -> list[LockedHead]:
-    """Heads of any tenant that are to be signed, `heads.is_due` in SQL; those in other hands are left for later."""
+    """Heads of any tenant that are to be signed: new ones, full ones, and those that were signed an hour ago, unless
+    the signature's own entry is all that came since: that would go on for ever. Those in other hands are for later.
+    """
     rows = await conn.fetch(
         f"""
         SELECT {_COLUMNS}

@@ -53,8 +53,8 @@ async def fire_due_timers(
     return len(fired)
 
 
-async def sleep_until_next(database: Database, host_now: dt.datetime, low_water: LowWater | None = None) -> float:
-    """Seconds until it is worth looking again."""
+async def pause_until_next(database: Database, host_now: dt.datetime, low_water: LowWater | None = None) -> float:
+    """How many seconds an engine that has fired what was due may sleep."""
     reach = low_water.unseen() if low_water is not None else EVERYTHING
     async with database.transaction(work_queues=True) as conn:
         seconds = await seconds_to_next_timer(conn, host_now=host_now, reach=reach)

@@ -11,7 +11,7 @@ import pytest
 
 from services.policy.app import serve_timers
 from services.policy.domain.timer import IfPending, Timer
-from services.policy.handlers.timers import AT_MOST, LONGEST_SLEEP, fire_due_timers, purge_timers, sleep_until_next
+from services.policy.handlers.timers import AT_MOST, LONGEST_SLEEP, fire_due_timers, pause_until_next, purge_timers
 from services.policy.queries.clocks import hold_clock
 from services.policy.queries.timers import arm_timers, cancel_timers, claim_due_timers
 from services.policy.settings import PolicySettings
@@ -230,11 +230,11 @@ async def test_an_unknown_timer_holds_nobody_up(service: Service) -> None:
 
 async def test_the_engine_sleeps_until_the_next_timer(service: Service) -> None:
     """Idle it looks once a second; with a timer near it wakes for it."""
-    assert await sleep_until_next(service.database, host_now()) == LONGEST_SLEEP
+    assert await pause_until_next(service.database, host_now()) == LONGEST_SLEEP
     await arm(service, finish(await service.now() + dt.timedelta(milliseconds=400)))
-    assert 0 < await sleep_until_next(service.database, host_now()) <= 0.4
+    assert 0 < await pause_until_next(service.database, host_now()) <= 0.4
     await arm(service, finish(await service.now() - SECOND))
-    assert 0 < await sleep_until_next(service.database, host_now()) < 0.1
+    assert 0 < await pause_until_next(service.database, host_now()) < 0.1
 
 
 async def test_the_process_fires_by_itself(service: Service, dsn: str, key_dir: Path) -> None:
