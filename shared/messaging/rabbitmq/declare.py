@@ -59,8 +59,8 @@ async def diff(
     Raises `ConnectionError` when no host answers, or the one that did is lost.
     """
     async with _session(urls) as session:
-        asked = Asked(session)
-        return [found for part in all_parts(lanes, retry_delays) if (found := await asked.compare(part))]
+        declarer = _Declarer(session)
+        return [found for part in all_parts(lanes, retry_delays) if (found := await declarer.compare(part))]
 
 
 async def make_out_queue(urls: Sequence[str], tenant_id: UUID) -> list[Difference]:
@@ -84,14 +84,14 @@ async def delete_out_queue(urls: Sequence[str], tenant_id: UUID) -> None:
 
 async def ensure(session: Session, wanted: Iterable[Part]) -> list[Difference]:
     """`apply` on a session. One wrong object does not keep the others from being made, nor lanes from being worked."""
-    asked = Asked(session)
-    wrong = [found for part in wanted if (found := await asked.make(part))]
+    declarer = _Declarer(session)
+    wrong = [found for part in wanted if (found := await declarer.make(part))]
     if wrong:
         log.error("topology_wrong", objects=len(wrong), first=wrong[0].name, fault=wrong[0].fault.value)
     return wrong
 
 
-class Asked:
+class _Declarer:
     """Declares objects one by one. A broker answers a wrong declaration by closing the channel: then another opens."""
 
     def __init__(self, session: Session) -> None:

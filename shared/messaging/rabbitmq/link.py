@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -21,15 +20,6 @@ BACKOFF_LAST = 10.0  # seconds
 _DOUBLINGS = 8
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class LinkCounts:
-    """What happened to a link since its start."""
-
-    sessions: int = 0  # built completely
-    losses: int = 0  # of those, ended
-    failures: int = 0  # attempts that never became a session
 
 
 class Link:
@@ -47,13 +37,12 @@ class Link:
         if not urls:
             raise ValueError("a link needs a host")
         self.name = name
-        self.up = asyncio.Event()
-        self.counts = LinkCounts()
         self.session: Session | None = None  # built completely and not known to be over
         self._urls = random.sample(urls, len(urls))  # not everybody to the same host first
         self._build = build
         self._heartbeat = heartbeat
         self._tried = asyncio.Event()
+        self._sessions = 0  # built completely, since the start
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -106,23 +95,14 @@ class Link:
             reason = type(error).__name__
         finally:
             self.session = None
-            self.up.clear()
             self._tried.set()
             if session is not None:
                 await session.close()
-        self._count(reason, was_up=was_up)
+        log.warning("link_lost" if was_up else "link_failed", link=self.name, reason=reason)
         return was_up
 
     def _rise(self, session: Session) -> None:
         self.session = session
-        self.counts.sessions += 1
-        self.up.set()
+        self._sessions += 1
         self._tried.set()
-        log.info("link_up", link=self.name, sessions=self.counts.sessions)
-
-    def _count(self, reason: str, *, was_up: bool) -> None:
-        if was_up:
-            self.counts.losses += 1
-        else:
-            self.counts.failures += 1
-        log.warning("link_lost" if was_up else "link_failed", link=self.name, reason=reason)
+        log.info("link_up", link=self.name, sessions=self._sessions)
