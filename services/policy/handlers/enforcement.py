@@ -5,6 +5,7 @@ import datetime as dt
 from services.policy.announcements import account_view
 from services.policy.deps import Deps
 from services.policy.domain.notice_plan import enforcement_timers
+from services.policy.domain.standing import Standing
 from services.policy.handlers.case import Case, may_not_act, open_case, tell
 from services.policy.queries.enforcements import extend
 from services.policy.queries.timers import arm_timers
@@ -32,15 +33,13 @@ async def unlock(message: Envelope[Unlock], uow: UnitOfWork, deps: Deps) -> Outc
         return refuse(RefusalCode.NOT_LOCKED_OUT)
     until = max(case.now + dt.timedelta(hours=message.data.hours), standing.extended_until or case.now)
     await extend(case.conn, case.tenant_id, case.account_id, until, case.now)
-    await _announce_unlock(case, until, message.data)
     after = await case.standing()
     assert after is not None
+    await _announce_unlock(case, after, until, message.data)
     return Ok(account_view(after, case.now))
 
 
-async def _announce_unlock(case: Case, until: dt.datetime, asked: Unlock) -> None:
-    after = await case.standing()
-    assert after is not None
+async def _announce_unlock(case: Case, after: Standing, until: dt.datetime, asked: Unlock) -> None:
     approver = asked.acting.approver if asked.acting is not None else None
     case.say(events.EnforcementUnlocked(until=until, reason=asked.reason, approver=approver))
     await arm_timers(case.conn, case.cause, enforcement_timers(after, after.enforcement_at(case.now), case.now))
