@@ -55,16 +55,14 @@ class Envelope(Generic[M]):
     causation_id: Annotated[UUID | None, Field(alias="causationid")] = None
     came_as: bytes | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    def follow(
-        self, data: N, *, source: str, at: dt.datetime, account_id: str | None = None, actor: str | None = None
-    ) -> "Envelope[N]":
-        """A message that this one caused; account and actor are this one's unless said."""
+    def follow(self, data: N, *, source: str, at: dt.datetime, account_id: str | None = None) -> "Envelope[N]":
+        """A message that this one caused: by the same actor, about the same account unless another is said."""
         return Envelope(
             id=new_id(),
             data=data,
             tenant_id=self.tenant_id,
             account_id=account_id if account_id is not None else self.account_id,
-            actor=actor if actor is not None else self.actor,
+            actor=self.actor,
             source=source,
             time=at,
             correlation_id=self.correlation_id,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.contracts.commands import SendEmail, SendSms
 from shared.contracts.notifications import PARAMS, Notification
-from shared.contracts.types import Channel, Contact, DeliveryId, FactorId, RecoveryId
+from shared.contracts.types import Channel, Contact, DeliveryId, RecoveryId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,6 @@ def notices(
     *,
     new_id: Callable[[], UUID],
     seal: Seal | None = None,
-    factor_id: FactorId | None = None,
     recovery_id: RecoveryId | None = None,
 ) -> list[SendEmail | SendSms]:
     """The commands that tell ``to`` on every channel; `params` may differ by channel, as links to cancel do.
@@ -85,7 +84,6 @@ def notices(
                 time_zone=to.time_zone,
                 params=checked,
                 secrets=_sealed(seal, delivery_id, secrets),
-                factor_id=factor_id,
                 recovery_id=recovery_id,
             )
         )

@@ -69,12 +69,12 @@ def parse_query(request: web.Request, model: type[M]) -> M | Problem:
         return Problem(code=HttpCode.VALIDATION_FAILED, faults=faults_of(error))
 
 
-def faults_of(error: ValidationError, *, under: str = "") -> tuple[Fault, ...]:
+def faults_of(error: ValidationError) -> tuple[Fault, ...]:
     """What is wrong, where; the first twenty."""
     found = _without_echoes(error.errors(include_input=False, include_url=False, include_context=False))
     return tuple(
         Fault(
-            pointer=under + _pointer(fault["loc"]),
+            pointer=_pointer(fault["loc"]),
             code=fault["type"],
             detail=_plain(fault["msg"]),
         )

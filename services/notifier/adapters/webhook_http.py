@@ -136,12 +136,11 @@ async def open_posters(
     is_development: bool,  # noqa: FBT001 - the one thing that they depend on
     *,
     connections: int,
-    timeout: dt.timedelta = TIMEOUT,
 ) -> AsyncIterator[Posters]:
     """Both, for the length of the block."""
     async with (
-        WebhookPoster(is_local=False, connections=connections, timeout=timeout) as live,
-        WebhookPoster(is_local=is_development, connections=connections, timeout=timeout) as sandbox,
+        WebhookPoster(is_local=False, connections=connections) as live,
+        WebhookPoster(is_local=is_development, connections=connections) as sandbox,
     ):
         yield Posters(live=live, sandbox=sandbox)
 

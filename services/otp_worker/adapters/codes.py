@@ -7,18 +7,17 @@ import secrets
 from collections.abc import Iterable
 from uuid import UUID
 
+from services.otp_worker.domain.typed import CODE_DIGITS
 from shared.contracts.types import ChallengeId, Purpose
 from shared.crypto.digests import digest, matches
 from shared.crypto.keyring import KeyRing
 from shared.crypto.sealing import seal, secret_param_place
 from shared.secret import Secret
 
-DIGITS = 6  # RFC 4226, 5.3
-
 
 def new_code() -> Secret[str]:
     """Six digits, leading zeros included, each code as likely as any other."""
-    return Secret(f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}")
+    return Secret(f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}")
 
 
 def code_digest(ring: KeyRing, code: Secret[str], challenge_id: ChallengeId, purpose: Purpose) -> str:

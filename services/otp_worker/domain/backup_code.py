@@ -5,8 +5,9 @@ admin's recovery code have the same form.
 """
 
 import enum
-import unicodedata
 from dataclasses import dataclass, field
+
+from services.otp_worker.domain.typed import without_separators
 
 COUNT = 10
 LOW = 3  # codes left at which their owner is warned
@@ -47,20 +48,7 @@ class CodesLeft:
 
 def parse(typed: str) -> BackupCode | None:
     """What a person typed, with or without spaces and dashes, in any case, with O for 0; None: not such a code."""
-    bare = unicodedata.normalize("NFKC", typed).upper()
-    bare = "".join(
-        character for character in bare if not character.isspace() and unicodedata.category(character) != "Pd"
-    )
-    bare = bare.translate(_ALIKE)
+    bare = without_separators(typed).upper().translate(_ALIKE)
     if len(bare) != RANDOM_CHARACTERS + 1 or bare[0] not in "0123456789" or any(c not in ALPHABET for c in bare):
         return None
     return BackupCode(int(bare[0]), bare[1:])
-
-
-def digits(typed: str, length: int = 6) -> str | None:
-    """A one-time code as typed: spaces and dashes fall away, full-width digits count; None: something else."""
-    bare = unicodedata.normalize("NFKC", typed)
-    bare = "".join(
-        character for character in bare if not character.isspace() and unicodedata.category(character) != "Pd"
-    )
-    return bare if len(bare) == length and bare.isascii() and bare.isdigit() else None

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.announcements import challenge_verified, factor_notice, factor_revoked, mailbox_proved, say
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.backup_code import digits
 from services.otp_worker.domain.challenge import closed_reason, fail_mailed_code
 from services.otp_worker.domain.enrolment import still_proves
 from services.otp_worker.domain.factor import Enrolment, Factor
 from services.otp_worker.domain.sending import Send, decide_send
 from services.otp_worker.domain.throttle import after_success
+from services.otp_worker.domain.typed import digits
 from services.otp_worker.domain.views import factor_view
 from services.otp_worker.handlers.attempts import Attempt, Right, Used, Wrong, match_code
 from services.otp_worker.handlers.challenges import NOTHING_SENT, refuse_send

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.backup_code import digits
 from services.otp_worker.domain.challenge import Challenge, fail_code, fail_mailed_code
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import seconds_until
 from services.otp_worker.domain.throttle import code_factors_closed_until
+from services.otp_worker.domain.typed import digits
 from services.otp_worker.handlers.attempts import (
     Attempt,
     Mailbox,

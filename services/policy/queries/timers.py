@@ -2,37 +2,14 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
-from services.policy.domain.timer import IfPending, Timer
+from services.policy.domain.timer import Timer
 from shared.contracts.envelope import Envelope, Message
 from shared.db.connection import Connection
 from shared.db.low_water import EVERYTHING
 from shared.ids import new_id
-
-_KEEP = """
-INSERT INTO policy.timers
-       (timer_id, tenant_id, account_id, subject, kind, payload, correlation_id, causation_id, due_at)
-SELECT t.timer_id, $1, t.account_id, t.subject, t.kind, t.payload, $2, $3,
-       t.at - (policy.tenant_now($1) - now())
-  FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
-       AS t (timer_id, account_id, subject, kind, payload, at)
-    ON CONFLICT (tenant_id, subject, kind) WHERE state = 'pending' DO NOTHING
-"""
-_REPLACE = """
-INSERT INTO policy.timers
-       (timer_id, tenant_id, account_id, subject, kind, payload, correlation_id, causation_id, due_at)
-SELECT t.timer_id, $1, t.account_id, t.subject, t.kind, t.payload, $2, $3,
-       t.at - (policy.tenant_now($1) - now())
-  FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
-       AS t (timer_id, account_id, subject, kind, payload, at)
-    ON CONFLICT (tenant_id, subject, kind) WHERE state = 'pending'
-    DO UPDATE SET payload = excluded.payload, correlation_id = excluded.correlation_id,
-                  causation_id = excluded.causation_id, due_at = excluded.due_at, armed_at = now()
-"""
-_STORE = MappingProxyType({IfPending.KEEP: _KEEP, IfPending.REPLACE: _REPLACE})
 
 
 class FiredTimer(NamedTuple):
@@ -50,15 +27,26 @@ class FiredTimer(NamedTuple):
     tenant_now: dt.datetime
 
 
-async def arm_timers(
-    conn: Connection, cause: Envelope[Message], timers: Sequence[Timer], if_pending: IfPending = IfPending.REPLACE
-) -> None:
-    """Store timers, due by system time. Call `hold_clock` before: it keeps the offset that is read here true."""
+async def arm_timers(conn: Connection, cause: Envelope[Message], timers: Sequence[Timer]) -> None:
+    """Store timers, due by system time, in place of pending ones of the same kind and subject.
+
+    Call `hold_clock` before: it keeps the offset that is read here true.
+    """
     if not timers:
         return
     ordered = sorted(timers, key=lambda timer: (timer.subject, timer.command.type))  # two at once cannot deadlock
     await conn.execute(
-        _STORE[if_pending],
+        """
+        INSERT INTO policy.timers
+               (timer_id, tenant_id, account_id, subject, kind, payload, correlation_id, causation_id, due_at)
+        SELECT t.timer_id, $1, t.account_id, t.subject, t.kind, t.payload, $2, $3,
+               t.at - (policy.tenant_now($1) - now())
+          FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
+               AS t (timer_id, account_id, subject, kind, payload, at)
+            ON CONFLICT (tenant_id, subject, kind) WHERE state = 'pending'
+            DO UPDATE SET payload = excluded.payload, correlation_id = excluded.correlation_id,
+                          causation_id = excluded.causation_id, due_at = excluded.due_at, armed_at = now()
+        """,
         cause.tenant_id,
         cause.correlation_id,
         cause.id,

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from services.policy.app import serve_timers
-from services.policy.domain.timer import IfPending, Timer
+from services.policy.domain.timer import Timer
 from services.policy.handlers.timers import AT_MOST, LONGEST_SLEEP, fire_due_timers, pause_until_next, purge_timers
 from services.policy.queries.clocks import hold_clock
 from services.policy.queries.timers import arm_timers, cancel_timers, claim_due_timers
@@ -36,11 +36,11 @@ def finish(at: dt.datetime, recovery_id: UUID | None = None) -> Timer:
     return Timer(command=FinishRecovery(recovery_id=own), account_id="ann", subject=str(own), at=at)
 
 
-async def arm(service: Service, *timers: Timer, if_pending: IfPending = IfPending.REPLACE) -> None:
+async def arm(service: Service, *timers: Timer) -> None:
     """As a handler does."""
     cause = service.envelope(MoveClock(advance_seconds=1))
     async with service.database.transaction([service.tenant_id]) as conn:
-        await arm_timers(conn, cause, timers, if_pending)
+        await arm_timers(conn, cause, timers)
 
 
 async def fire(service: Service, host: dt.datetime | None = None) -> int:
@@ -112,15 +112,15 @@ async def test_each_timer_of_a_page_is_told_its_own_tenants_time(
     assert [said.time for said in await fired(service)] == [theirs + dt.timedelta(hours=1)] * 3
 
 
-async def test_asked_again_a_timer_is_kept_or_replaced(service: Service) -> None:
-    """One pending timer a kind and subject; which one is the caller's choice."""
+async def test_asked_again_a_timer_is_replaced(service: Service) -> None:
+    """One pending timer a kind and subject, the one armed last; one that has fired is no longer in the way."""
     now, own = await service.now(), new_id()
+    await arm(service, finish(now - SECOND, own))
     await arm(service, finish(now + dt.timedelta(hours=1), own))
-    await arm(service, finish(now - SECOND, own), if_pending=IfPending.KEEP)
     assert await fire(service) == 0
     await arm(service, finish(now - SECOND, own))
     assert await fire(service) == 1
-    await arm(service, finish(now - SECOND, own), if_pending=IfPending.KEEP)
+    await arm(service, finish(now - SECOND, own))
     assert await fire(service) == 1
 
 

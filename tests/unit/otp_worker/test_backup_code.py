@@ -1,11 +1,12 @@
-"""Backup codes: their form, and how forgivingly it is read."""
+"""Backup codes: their form, and how forgivingly codes are read."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.otp_worker.adapters.backup_hashes import fits, hash_codes, new_codes
-from services.otp_worker.domain.backup_code import ALPHABET, BackupCode, digits, parse
+from services.otp_worker.domain.backup_code import ALPHABET, BackupCode, parse
+from services.otp_worker.domain.typed import digits
 
 
 def _wide(text: str) -> str:
