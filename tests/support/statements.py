@@ -69,7 +69,7 @@ def _texts(function: FunctionType) -> Iterator[str]:
 
 
 def _values(node: ast.expr, local: Mapping[str, ast.expr], known: dict[str, object]) -> list[str]:
-    """What an expression of the source may be: constants, names, words chosen by a condition or from a table."""
+    """What an expression of the source may be: constants, names, words chosen by a condition."""
     match node:
         case ast.Constant(value=value):
             return [str(value)]
@@ -83,9 +83,5 @@ def _values(node: ast.expr, local: Mapping[str, ast.expr], known: dict[str, obje
             return _values(local[name], local, known)
         case ast.Name(id=name):
             return [str(known[name])]
-        case ast.Subscript(value=ast.Name(id=name)):
-            table = known[name]
-            assert isinstance(table, Mapping)
-            return [str(value) for value in table.values()]
         case _:
             raise AssertionError(f"a statement is put together as the tests cannot follow: {ast.unparse(node)}")
