@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 from services.otp_worker.adapters.assertions import AssertionSigner
 from services.otp_worker.consumers import TABLE
 from services.otp_worker.deps import Deps
+from services.otp_worker.handlers.time_passing import SLACK
 from services.otp_worker.queries.keys import register_public_keys
 from services.otp_worker.schedule import SCHEDULE
 from services.otp_worker.settings import OtpWorkerSettings
 from shared.crypto.data_keys import RingMasterKey
 from shared.db.connection import StoreUnavailable
+from shared.db.low_water import LowWater
 from shared.db.pool import Database, wait_until_up
 from shared.messaging.consumer import Consumer
 from shared.process import Core, open_core
@@ -34,6 +36,7 @@ async def serve(settings: OtpWorkerSettings) -> AsyncIterator[Core]:
             notifier=core.ring("seal.notifier"),
             assertions=signer,
             public_host=urlsplit(settings.public_url).hostname or "localhost",
+            low_water=LowWater(slack=SLACK),
         )
         consumer = Consumer(
             table=TABLE,

@@ -8,6 +8,7 @@ from uuid import UUID
 from shared.contracts.types import ChallengeId, Method, Purpose
 from shared.crypto.data_keys import MasterKey
 from shared.crypto.keyring import KeyRing
+from shared.db.low_water import LowWater
 from shared.db.pool import Database
 from shared.messaging.relay import Relay
 
@@ -31,7 +32,9 @@ class Assertions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
-    """Rings by what they do here; `database` and `relay` are for duties only."""
+    """Rings by what they do here; `database`, `relay` and `low_water` are for duties only. `low_water` is of `expire`;
+    None: it looks at everything each time.
+    """
 
     database: Database
     relay: Relay
@@ -41,3 +44,4 @@ class Deps:
     notifier: KeyRing  # seals codes to the notifier
     assertions: Assertions
     public_host: str  # the site a code is typed on, for a tenant that names none
+    low_water: LowWater | None = None

@@ -8,6 +8,7 @@ given: as long as that is quick, it is what happens at every look.
 """
 
 import datetime as dt
+from collections.abc import Collection
 
 from shared.clock import monotonic
 
@@ -44,6 +45,12 @@ class LowWater:
         if self._is_whole:
             self._whole_from = self._began + _SHARE * (monotonic() - self._began)
         self._seen_up_to = self._began - max(behind.total_seconds(), 0.0)
+
+    def found(self, waited: Collection[dt.timedelta], *, at_most: int) -> None:
+        """The look was answered with the first that were due, each since so long: behind a full hand there may be more,
+        which are no older than the oldest in it.
+        """
+        self.seen(max(waited) if waited and len(waited) >= at_most else dt.timedelta())
 
     def unseen(self) -> dt.timedelta:
         """How far back there may be rows that are not done with, but for those that only a look at everything finds."""

@@ -11,17 +11,24 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from services.notifier.queries.deliveries import claim_deliveries
+from services.notifier.queries.webhook_deliveries import claim_webhooks
+from services.otp_worker.queries.expiry import expire_challenges, expire_factors
 from services.policy.queries.timers import claim_due_timers
 from shared.clock import host_now
+from shared.contracts.types import Channel
 from shared.db.low_water import EVERYTHING
+from shared.ids import new_id
 from shared.messaging.outbox import claim_leftovers, mark_published
 from tests.support.statements import statements
+from tests.support.tenants import new_tenant
 
 DONE = 5_000  # rows that were claimed and finished while the transaction was open
 BATCH = 1_000
 OLD = dt.timedelta(minutes=10)  # so long ago they were due
 REACH = dt.timedelta(seconds=30)
 FEW = 40  # pages: what is bearable however many rows were done with
+INDEX = DONE // 50  # pages of an index that is read whole
 
 LANE = "policy.commands"
 
@@ -41,9 +48,9 @@ async def sql(dsn: str) -> AsyncIterator["Sql[asyncpg.Record]"]:
     await conn.close()
 
 
-async def touched(sql: "Sql[asyncpg.Record]", sender: str, *arguments: object) -> int:
-    """How many pages the statement of that function reads, wherever they come from."""
-    [statement] = [each.sql for each in statements() if each.sender == sender]
+async def touched(sql: "Sql[asyncpg.Record]", sender: str, *arguments: object, naming: str = "") -> int:
+    """How many pages the statement of that function reads, wherever they come from; of several, the one ``naming``."""
+    [statement] = [each.sql for each in statements() if each.sender == sender and naming in each.sql]
     told = await sql.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
     plan = json.loads(told)[0]["Plan"]
     pages: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
@@ -116,3 +123,145 @@ async def test_what_was_published_is_not_read_again(sql: "Sql[asyncpg.Record]") 
     sweep = "messaging.outbox.claim_leftovers"
     everything = await touched(sql, sweep, BATCH, lease, dt.timedelta(), EVERYTHING)
     assert await touched(sql, sweep, BATCH, lease, dt.timedelta(), REACH) <= FEW < everything
+
+
+async def test_mails_that_were_sent_are_not_read_again(dsn: str, sql: "Sql[asyncpg.Record]") -> None:
+    """Every notifier asks once a second, and at each login whose code is mailed."""
+    tenant_id = await new_tenant(dsn)
+    await sql.execute(
+        """
+        INSERT INTO notifier.deliveries
+               (tenant_id, delivery_id, account_id, channel, notification, destination, masked, language, time_zone,
+                params, actor, command_id, correlation_id, next_attempt_at)
+        SELECT $3, id, 'ann', 'email', 'x', 'x', 'x', 'en', 'UTC', '{}', 'x', id, id, now() - $2::interval
+          FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, $1::int)) AS new
+        """,
+        DONE,
+        OLD,
+        tenant_id,
+    )
+    lease = dt.timedelta(seconds=120)
+    for _ in range(DONE // BATCH):
+        claimed = await claim_deliveries(sql, Channel.EMAIL, limit=BATCH)
+        assert len(claimed) == BATCH
+        assert all(OLD <= each.waited < 2 * OLD for each in claimed)
+    await sql.execute(
+        "UPDATE notifier.deliveries SET state = 'delivered', lease_until = NULL, ended_at = now() WHERE tenant_id = $1",
+        tenant_id,
+    )
+    claim = "notifier.deliveries.claim_deliveries"
+    everything = await touched(sql, claim, "email", BATCH, lease, EVERYTHING)
+    assert await touched(sql, claim, "email", BATCH, lease, REACH) <= FEW < everything
+
+
+_QUEUE_WEBHOOKS = """
+INSERT INTO notifier.webhook_deliveries
+       (tenant_id, endpoint_id, event_id, delivery_id, event_type, body, next_attempt_at)
+SELECT $3, $3, id, id, 'x', decode(repeat('00', 500), 'hex'), now() - $2::interval - n * interval '1 ms'
+  FROM (SELECT n, gen_random_uuid() AS id FROM generate_series(1, $1::int) AS n) AS new
+"""
+
+
+async def test_webhooks_that_were_delivered_are_not_read_again(dsn: str, sql: "Sql[asyncpg.Record]") -> None:
+    """Every notifier asks once a second, and whenever an endpoint has answered. What was due before the mark is passed
+    over in the index of what waits; the rows, which are many times as large, are left alone.
+    """
+    tenant_id = await new_tenant(dsn)
+    await sql.execute(
+        """
+        INSERT INTO notifier.webhook_endpoints (tenant_id, endpoint_id, url, description, events, secret)
+        VALUES ($1, $1, 'x', '', '{*}', 'x')
+        """,
+        tenant_id,
+    )
+    await sql.execute(_QUEUE_WEBHOOKS, DONE, OLD, tenant_id)
+    claimed = await claim_webhooks(sql, limit=BATCH)
+    assert claimed.rows
+    assert OLD <= claimed.waited < 2 * OLD
+    await sql.execute(
+        "UPDATE notifier.webhook_deliveries SET state = 'sending', lease_until = now() WHERE tenant_id = $1", tenant_id
+    )
+    await sql.execute(
+        """
+        UPDATE notifier.webhook_deliveries SET state = 'delivered', lease_until = NULL, ended_at = now()
+         WHERE tenant_id = $1
+        """,
+        tenant_id,
+    )
+    claim, lease = "notifier.webhook_deliveries.claim_webhooks", dt.timedelta(seconds=60)
+    everything = await touched(sql, claim, BATCH, lease, 4, EVERYTHING)
+    assert await touched(sql, claim, BATCH, lease, 4, REACH) <= FEW + INDEX < everything
+    await sql.execute(_QUEUE_WEBHOOKS, 1, dt.timedelta(), tenant_id)
+    assert await touched(sql, claim, BATCH, lease, 4, REACH) <= 2 * FEW + INDEX
+    assert (await claim_webhooks(sql, limit=BATCH, reach=REACH)).waited == dt.timedelta()
+
+
+async def test_challenges_and_factors_that_are_over_are_not_read_again(dsn: str, sql: "Sql[asyncpg.Record]") -> None:
+    """Every login leaves one, and who ends what nobody answered asks every five seconds."""
+    tenant_id = await new_tenant(dsn)
+    await sql.execute(
+        """
+        INSERT INTO otp.challenges (tenant_id, challenge_id, account_id, purpose, state, context, factor_epoch,
+                                    created_at, expires_at)
+        SELECT $3, gen_random_uuid(), 'ann' || n, 'sign_in', 'open', 'x', 0, now() - 2 * $2::interval,
+               now() - $2::interval
+          FROM generate_series(1, $1::int) AS n
+        """,
+        DONE,
+        OLD,
+        tenant_id,
+    )
+    await sql.execute(
+        """
+        INSERT INTO otp.factors (tenant_id, factor_id, account_id, type, state, name, seed, challenge_id, created_at,
+                                 expires_at)
+        SELECT $3, gen_random_uuid(), 'ann' || n, 'totp', 'pending', 'x', 'x', $3, now() - 2 * $2::interval,
+               now() - $2::interval
+          FROM generate_series(1, $1::int) AS n
+        """,
+        DONE,
+        OLD,
+        tenant_id,
+    )
+    for _ in range(DONE // BATCH):
+        for found in (
+            await expire_challenges(sql, limit=BATCH, is_moved=False),
+            await expire_factors(sql, limit=BATCH, is_moved=False),
+        ):
+            assert len(found) == BATCH
+            assert all(OLD <= each.waited < 2 * OLD for each in found)
+    for expire in ("expire_challenges", "expire_factors"):
+        sender = f"otp_worker.expiry.{expire}"
+        everything = await touched(sql, sender, BATCH, EVERYTHING, naming="LEFT JOIN")
+        assert await touched(sql, sender, BATCH, REACH, naming="LEFT JOIN") <= FEW < everything
+
+
+async def test_requests_that_were_answered_are_not_read_again(sql: "Sql[asyncpg.Record]") -> None:
+    """By the second route each login is a request and a reply, and each of these reads what waits on its lane."""
+    await sql.execute(
+        """
+        INSERT INTO bus.requests (id, lane, message_id, body, reply_to, expires_at, valid_until)
+        SELECT bus.id_floor(now() - n * interval '0.1 second'), $3, gen_random_uuid(), 'x', 1, now() - $2::interval,
+               now() - $2::interval
+          FROM generate_series(1, $1::int) AS n
+        """,
+        DONE,
+        OLD,
+        LANE,
+    )
+    await sql.execute(
+        """
+        INSERT INTO bus.replies (request_id, reply_to, body, valid_until)
+        SELECT id, reply_to, body, valid_until FROM bus.requests
+        """
+    )
+    await sql.execute("UPDATE bus.requests SET claimed_at = now(); DELETE FROM bus.requests; DELETE FROM bus.replies")
+    requests = "messaging.postgres_lanes.requests"
+    for most in (2 * FEW, FEW):  # at first the functions themselves are read
+        hand_in = (new_id(), LANE, new_id(), b"x", "{}", 1, host_now(), -OLD, BATCH)
+        assert await touched(sql, f"{requests}.hand_in_request", *hand_in) <= most
+        assert await touched(sql, f"{requests}.Requests.claim", LANE, BATCH, 1) <= most
+        assert await touched(sql, f"{requests}.take_replies", 1) <= most
+    sweep = "messaging.postgres_lanes.janitor.Janitor.step"
+    everything = await touched(sql, sweep, EVERYTHING, naming="sweep")
+    assert await touched(sql, sweep, REACH, naming="sweep") <= everything // 10

@@ -5,6 +5,7 @@ A crash before the call or after it leaves a lease; when it ends, the outcome co
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -19,6 +20,7 @@ from services.notifier.handlers.sending import send
 from services.notifier.queries.deliveries import Claimed, claim_deliveries
 from shared.contracts.types import Channel
 from shared.db.connection import StoreUnavailable
+from shared.db.low_water import LowWater
 from shared.db.pool import wait_until_up
 
 log = structlog.get_logger()
@@ -28,6 +30,7 @@ POLL: Final = 1.0  # seconds
 LINGER: Final = 0.02  # seconds after a full hand has room again: what ends meanwhile makes room for a claim of many
 BROKEN_PAUSE: Final = 10.0  # seconds of a channel whose provider an operator must mend
 WRITES: Final = 5  # tries to write an outcome down: unwritten, a message that was sent is sent once more
+SLACK: Final = dt.timedelta(seconds=30)  # what is queued may be committed so long after it is due
 LEAVES_WITHIN: Final = 20.0  # seconds for what is being sent when the process is asked to end
 
 
@@ -64,6 +67,7 @@ async def _dispatch(
     channel: Channel, deps: Deps, book: OutcomeBook, in_hand: set[asyncio.Task[None]], leaving: asyncio.Event
 ) -> None:
     """Claim as much as there is room for, so that no lease runs while a delivery waits for its turn."""
+    low_water = LowWater(slack=SLACK)
     while not leaving.is_set():
         deps.wake[channel].clear()
         room = AT_ONCE[channel] - len(in_hand)
@@ -71,7 +75,7 @@ async def _dispatch(
             await asyncio.wait(in_hand, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             await happens(leaving, within=LINGER)
             continue
-        claimed = await _claim(channel, deps, limit=room)
+        claimed = await _claim(channel, deps, low_water, limit=room)
         for each in claimed:
             task = asyncio.create_task(_deliver(each, deps, book, leaving))
             in_hand.add(task)
@@ -80,11 +84,13 @@ async def _dispatch(
             await happens(deps.wake[channel], within=POLL)
 
 
-async def _claim(channel: Channel, deps: Deps, *, limit: int) -> list[Claimed]:
+async def _claim(channel: Channel, deps: Deps, low_water: LowWater, *, limit: int) -> list[Claimed]:
     """Nothing when it fails: the rows are still there, and the dispatcher must not be lost over it."""
     try:
         async with deps.database.transaction(work_queues=True) as conn:
-            return await claim_deliveries(conn, channel, limit=limit)
+            claimed = await claim_deliveries(conn, channel, limit=limit, reach=low_water.reach())
+        low_water.found([each.waited for each in claimed], at_most=limit)
+        return claimed
     except StoreUnavailable:
         log.warning("store_unavailable", duty="dispatch", channel=channel.value)
     except Exception as error:  # noqa: BLE001 - logged, and tried again

@@ -15,11 +15,12 @@ import structlog
 from services.notifier.adapters.webhook_signing import signed_headers
 from services.notifier.deps import Deps
 from services.notifier.domain.webhook import PostOutcome, Unanswered, after_post
-from services.notifier.handlers.dispatch import POLL, finish, happens
+from services.notifier.handlers.dispatch import POLL, SLACK, finish, happens
 from services.notifier.handlers.webhook_outcomes import write_down
 from services.notifier.queries.webhook_deliveries import Webhook, claim_webhooks
 from shared.crypto.sealing import BrokenSeal, unseal, webhook_place
 from shared.db.connection import StoreUnavailable
+from shared.db.low_water import LowWater
 
 log = structlog.get_logger()
 
@@ -44,13 +45,14 @@ async def dispatching_webhooks(deps: Deps) -> AsyncIterator[None]:
 
 async def _dispatch(deps: Deps, in_hand: set[asyncio.Task[None]], leaving: asyncio.Event) -> None:
     """A full house waits for a free place, never for a certain endpoint."""
+    low_water = LowWater(slack=SLACK)
     while not leaving.is_set():
         deps.webhook_wake.clear()
         room = POSTS_AT_ONCE - len(in_hand)
         if not room:
             await asyncio.wait(in_hand, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
             continue
-        claimed = await _claim(deps, limit=room)
+        claimed = await _claim(deps, low_water, limit=room)
         for each in claimed:
             task = asyncio.create_task(_deliver(each, deps))
             in_hand.add(task)
@@ -59,11 +61,13 @@ async def _dispatch(deps: Deps, in_hand: set[asyncio.Task[None]], leaving: async
             await happens(deps.webhook_wake, within=POLL)
 
 
-async def _claim(deps: Deps, *, limit: int) -> Sequence[Webhook]:
+async def _claim(deps: Deps, low_water: LowWater, *, limit: int) -> Sequence[Webhook]:
     """Nothing when it fails: the rows are still there, and the dispatcher must not be lost over it."""
     try:
         async with deps.database.transaction(work_queues=True) as conn:
-            return await claim_webhooks(conn, limit=limit)
+            claimed = await claim_webhooks(conn, limit=limit, reach=low_water.reach())
+        low_water.seen(claimed.waited)
+        return claimed.rows
     except StoreUnavailable:
         log.warning("store_unavailable", duty="dispatch_webhooks")
     except Exception as error:  # noqa: BLE001 - logged, and tried again

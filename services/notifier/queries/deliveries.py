@@ -10,6 +10,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.replies import DeliveryView, SentDelivery
 from shared.contracts.types import Channel
 from shared.db.connection import Connection, Record
+from shared.db.low_water import EVERYTHING
 
 LEASE = dt.timedelta(seconds=120)  # longer than any provider may take
 
@@ -51,13 +52,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A delivery in our hands until its lease ends, and what it needs to be rendered. `now` is tenant time."""
+    """A delivery in our hands until its lease ends, and what it needs to be rendered. `now` is tenant time; `waited` is
+    since when it was due.
+    """
 
     delivery: Delivery
     tenant_name: str
     is_sandbox: bool
     settings: dict[str, object] = field(repr=False)
     now: dt.datetime
+    waited: dt.timedelta = dt.timedelta()
 
     def setting(self, name: str) -> str | None:
         """A text that the tenant has set; None where it left the default."""
@@ -116,14 +120,19 @@ def _row(command: Envelope[SendEmail] | Envelope[SendSms]) -> tuple[object, ...]
     )
 
 
-async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) -> list[Claimed]:
-    """Take what is due on a channel, of all tenants, with a lease; needs a transaction on work queues."""
+async def claim_deliveries(
+    conn: Connection, channel: Channel, *, limit: int, reach: dt.timedelta = EVERYTHING
+) -> list[Claimed]:
+    """Take what is due on a channel, of all tenants, with a lease; needs a transaction on work queues.
+
+    ``reach``: what was due longer ago is left.
+    """
     rows = await conn.fetch(
         f"""
         WITH due AS (
           SELECT tenant_id, delivery_id
             FROM notifier.deliveries
-           WHERE state = 'queued' AND channel = $1 AND next_attempt_at <= now()
+           WHERE state = 'queued' AND channel = $1 AND next_attempt_at BETWEEN now() - $4::interval AND now()
            ORDER BY next_attempt_at
            LIMIT $2
              FOR UPDATE SKIP LOCKED
@@ -135,11 +144,13 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
            SET state = 'sending', attempts = d.attempts + 1, lease_until = now() + $3::interval
           FROM whose AS t
          WHERE d.tenant_id = ANY (ARRAY[t.tenant_id]) AND d.delivery_id = t.delivery_id
-        RETURNING {COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now
+        RETURNING {COLUMNS}, t.name AS tenant_name, t.is_sandbox, t.settings, now() + t.clock_offset AS tenant_now,
+                  now() - d.next_attempt_at AS waited
         """,  # noqa: S608 - constant columns
         channel.value,
         limit,
         LEASE,
+        reach,
     )
     return [
         Claimed(
@@ -148,6 +159,7 @@ async def claim_deliveries(conn: Connection, channel: Channel, *, limit: int) ->
             is_sandbox=row["is_sandbox"],
             settings=row["settings"],
             now=row["tenant_now"],
+            waited=row["waited"],
         )
         for row in rows
     ]

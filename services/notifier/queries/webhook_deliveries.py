@@ -9,6 +9,7 @@ from services.notifier.domain.webhook import OFFSETS
 from shared.contracts.replies import WebhookDeliveryView
 from shared.contracts.types import WebhookState
 from shared.db.connection import Connection, Record
+from shared.db.low_water import EVERYTHING
 
 LEASE = dt.timedelta(seconds=60)  # longer than an endpoint may take
 AT_ONCE = 4  # deliveries to one endpoint; to one that fails, a single one
@@ -68,35 +69,46 @@ async def queue_webhooks(conn: Connection, rows: Sequence[NewDelivery]) -> None:
     )
 
 
-async def claim_webhooks(conn: Connection, *, limit: int) -> list[Webhook]:
+@dataclass(frozen=True, slots=True)
+class ClaimedWebhooks:
+    """What was taken, and how long the first has been due that was taken or had to be left to its endpoint's turn."""
+
+    rows: Sequence[Webhook]
+    waited: dt.timedelta
+
+
+async def claim_webhooks(conn: Connection, *, limit: int, reach: dt.timedelta = EVERYTHING) -> ClaimedWebhooks:
     """Take what is due, of all tenants, with a lease, a few an endpoint; needs a transaction on work queues.
 
     The index is read from endpoint to endpoint, not from row to row: ten thousand rows that wait for a slow endpoint
-    cost the others nothing.
+    cost the others nothing. ``reach``: what was due longer ago is left; it is told from the index alone. Rows that were
+    found are then taken by their key (``nullif``: the index of what waits holds all that was done with, too).
     """
     rows = await conn.fetch(
         """
         WITH RECURSIVE waiting AS (
-          (SELECT tenant_id, endpoint_id
+          (SELECT tenant_id, endpoint_id, next_attempt_at
              FROM notifier.webhook_deliveries
-            WHERE state = 'queued'
-            ORDER BY tenant_id, endpoint_id
+            WHERE state = 'queued' AND next_attempt_at >= now() - $4::interval
+            ORDER BY tenant_id, endpoint_id, next_attempt_at
             LIMIT 1)
           UNION ALL
-          SELECT next.tenant_id, next.endpoint_id
+          SELECT next.tenant_id, next.endpoint_id, next.next_attempt_at
             FROM waiting AS w
            CROSS JOIN LATERAL (
-             SELECT d.tenant_id, d.endpoint_id
+             SELECT d.tenant_id, d.endpoint_id, d.next_attempt_at
                FROM notifier.webhook_deliveries AS d
               WHERE d.state = 'queued' AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
-              ORDER BY d.tenant_id, d.endpoint_id
+                AND d.next_attempt_at >= now() - $4::interval
+              ORDER BY d.tenant_id, d.endpoint_id, d.next_attempt_at
               LIMIT 1) AS next
         ), open AS (
-          SELECT e.tenant_id, e.endpoint_id,
+          SELECT e.tenant_id, e.endpoint_id, now() - w.next_attempt_at AS waited,
                  CASE WHEN e.failing_since IS NULL THEN $3::integer ELSE 1 END
                    - (SELECT count(*)
                         FROM notifier.webhook_deliveries AS s
                        WHERE s.tenant_id = e.tenant_id AND s.endpoint_id = e.endpoint_id AND s.state = 'sending'
+                         AND s.lease_until > now()
                      ) AS room
             FROM waiting AS w
             JOIN notifier.webhook_endpoints AS e ON e.tenant_id = w.tenant_id AND e.endpoint_id = w.endpoint_id
@@ -108,7 +120,7 @@ async def claim_webhooks(conn: Connection, *, limit: int) -> list[Webhook]:
              SELECT d.event_id, d.next_attempt_at
                FROM notifier.webhook_deliveries AS d
               WHERE d.tenant_id = o.tenant_id AND d.endpoint_id = o.endpoint_id
-                AND d.state = 'queued' AND d.next_attempt_at <= now()
+                AND d.state = 'queued' AND d.next_attempt_at BETWEEN now() - $4::interval AND now()
               ORDER BY d.next_attempt_at
               LIMIT greatest(o.room, 0)) AS first
            ORDER BY first.next_attempt_at
@@ -117,28 +129,36 @@ async def claim_webhooks(conn: Connection, *, limit: int) -> list[Webhook]:
           SELECT d.tenant_id, d.endpoint_id, d.event_id
             FROM notifier.webhook_deliveries AS d
             JOIN due ON due.tenant_id = d.tenant_id AND due.endpoint_id = d.endpoint_id AND due.event_id = d.event_id
-           WHERE d.state = 'queued' AND d.event_id = ANY (ARRAY(SELECT event_id FROM due))
+           WHERE nullif(d.state, 'queued') IS NULL AND d.event_id = ANY (ARRAY(SELECT event_id FROM due))
              FOR UPDATE OF d SKIP LOCKED
+        ), claimed AS (
+          UPDATE notifier.webhook_deliveries AS d
+             SET state = 'sending', attempts = d.attempts + 1, lease_until = now() + $2::interval,
+                 first_attempt_at = coalesce(d.first_attempt_at, now())
+            FROM taken
+            JOIN notifier.webhook_endpoints AS e
+              ON e.tenant_id = taken.tenant_id AND e.endpoint_id = taken.endpoint_id
+            JOIN gateway.tenants_at_work AS t ON t.tenant_id = taken.tenant_id
+           WHERE d.tenant_id = taken.tenant_id AND d.endpoint_id = taken.endpoint_id AND d.event_id = taken.event_id
+             AND d.event_id = ANY (ARRAY(SELECT event_id FROM taken))
+          RETURNING d.tenant_id, d.endpoint_id, d.event_id, d.delivery_id, d.body, d.attempts,
+                    now() - d.first_attempt_at AS elapsed, e.url, e.secret,
+                    CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
+                    t.is_sandbox, now() AS sent_at
         )
-        UPDATE notifier.webhook_deliveries AS d
-           SET state = 'sending', attempts = d.attempts + 1, lease_until = now() + $2::interval,
-               first_attempt_at = coalesce(d.first_attempt_at, now())
-          FROM taken
-          JOIN notifier.webhook_endpoints AS e
-            ON e.tenant_id = taken.tenant_id AND e.endpoint_id = taken.endpoint_id
-          JOIN gateway.tenants_at_work AS t ON t.tenant_id = taken.tenant_id
-         WHERE d.tenant_id = taken.tenant_id AND d.endpoint_id = taken.endpoint_id AND d.event_id = taken.event_id
-           AND d.event_id = ANY (ARRAY(SELECT event_id FROM taken))
-        RETURNING d.tenant_id, d.endpoint_id, d.event_id, d.delivery_id, d.body, d.attempts,
-                  now() - d.first_attempt_at AS elapsed, e.url, e.secret,
-                  CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
-                  t.is_sandbox, now() AS sent_at
+        SELECT first.waited, claimed.*
+          FROM (SELECT coalesce(max(waited), interval '0') AS waited FROM open) AS first LEFT JOIN claimed ON true
         """,
         limit,
         LEASE,
         AT_ONCE,
+        reach,
     )
-    return [Webhook(**dict(row)) for row in rows]
+    return ClaimedWebhooks([_webhook(row) for row in rows if row["event_id"] is not None], rows[0]["waited"])
+
+
+def _webhook(row: Record) -> Webhook:
+    return Webhook(**{name: row[name] for name in Webhook.__slots__})
 
 
 async def record_delivered(conn: Connection, webhook: Webhook, *, status: int) -> None:

@@ -1,15 +1,18 @@
 """Clears up after processes that died, this one's predecessor among them."""
 
 import asyncio
+import datetime as dt
 
 import structlog
 
+from shared.db.low_water import LowWater
 from shared.db.pool import Database
 from shared.messaging.postgres_lanes.owner import Owner
 
 log = structlog.get_logger()
 
 _SWEEP_EVERY = 5  # steps between two looks for requests and replies that nobody waits for
+_SLACK = dt.timedelta(minutes=2)  # longer than anybody waits, and than the clocks of askers are apart
 
 
 class Janitor:
@@ -21,6 +24,7 @@ class Janitor:
         self._owner = owner
         self._every = every
         self._steps = 0
+        self._low_water = LowWater(slack=_SLACK)
 
     async def step(self) -> None:
         """Give back what the dead held; now and then sweep."""
@@ -32,7 +36,8 @@ class Janitor:
         self._steps += 1
         if self._steps % _SWEEP_EVERY == 0:
             async with self._database.connection() as conn:
-                await conn.execute("SELECT bus.sweep_requests()")
+                await conn.execute("SELECT bus.sweep_requests_since($1)", self._low_water.reach())
+            self._low_water.seen()
 
     async def leave(self) -> None:
         """Give back what we hold, at the end of this process."""

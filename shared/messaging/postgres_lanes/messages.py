@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from shared.db.connection import Connection, Record
 
 _SLACK = dt.timedelta(seconds=5)  # a message is stored by a transaction of its own
-_NOTHING = dt.timedelta()
 
 
 async def insert_lane_messages(conn: "Connection", rows: Sequence[tuple[str, Outgoing]]) -> None:
@@ -66,9 +65,7 @@ class Work:
                 KILLER_AFTER,
                 self._low_water.reach(),
             )
-        self._low_water.seen(
-            max((row["waited"] for row in rows), default=_NOTHING) if len(rows) == at_most else _NOTHING
-        )
+        self._low_water.found([row["waited"] for row in rows], at_most=at_most)
         return _claimed(rows)
 
     async def renew(self, held: Sequence[Claimed]) -> None:
