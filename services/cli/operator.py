@@ -10,6 +10,7 @@ from uuid import UUID
 from shared.contracts.envelope import Event, begin
 from shared.db.connection import Connection
 from shared.db.pool import Database
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outbox import insert_messages
 from shared.messaging.unit_of_work import outbox_row
 
@@ -40,7 +41,7 @@ async def announce(conn: Connection, tenant_id: UUID, event: Event) -> None:
         account_id=None,
         actor=actor(),
         source=SOURCE,
-        at=await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id),
+        at=await tenant_now(conn, tenant_id),
     )
     await insert_messages(conn, [outbox_row(envelope)])
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.contracts.types import Value
+from shared.private_files import for_the_owner
 
 KEY_BYTES = 32
 RING_NAMES = (
@@ -101,7 +102,7 @@ def _create(path: Path) -> bool:
     key = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(part, "x", opener=_for_the_owner) as file:
+        with open(part, "x", opener=for_the_owner) as file:
             file.write(json.dumps({"active": "k1", "keys": {"k1": key}}) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -111,7 +112,3 @@ def _create(path: Path) -> bool:
     finally:
         part.unlink(missing_ok=True)
     return True
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

@@ -12,7 +12,6 @@ from services.audit.deps import Deps
 from services.audit.domain.chain import Entry, Header, Tip, append
 from services.audit.domain.heads import Head, is_full
 from services.audit.handlers.payloads import lay_down
-from services.audit.queries.clocks import read_clocks
 from services.audit.queries.entries import append_entries
 from services.audit.queries.heads import (
     LockedHead,
@@ -24,6 +23,7 @@ from services.audit.queries.heads import (
 from shared.contracts.envelope import Envelope, Event
 from shared.contracts.events import AccountErased, AuditHead
 from shared.db.connection import Connection
+from shared.db.tenant_time import tenants_now
 from shared.messaging.outcome import Done
 from shared.messaging.unit_of_work import UnitOfWork
 from shared.observability.metrics import AUDIT_ENTRIES
@@ -76,7 +76,7 @@ async def _sign_full(uow: UnitOfWork, deps: Deps, held: Mapping[UUID, LockedHead
     if signed:
         await insert_signing_keys(uow.conn, deps.signer.public_keys)
         await record_signatures(uow.conn, signed)
-        now = await read_clocks(uow.conn, [head.tenant_id for head in signed])
+        now = await tenants_now(uow.conn, [head.tenant_id for head in signed])
         uow.publish(*(announcements.head_signed(head, at=now[head.tenant_id]) for head in signed))
 
 

@@ -2,8 +2,8 @@
 
 from services.audit import announcements
 from services.audit.deps import Deps
-from services.audit.queries.clocks import read_clocks
 from services.audit.queries.heads import insert_signing_keys, lock_due_heads, record_signatures
+from shared.db.tenant_time import tenants_now
 from shared.messaging.outbox import insert_messages
 from shared.messaging.unit_of_work import outbox_row
 
@@ -17,7 +17,7 @@ async def sign_due_heads(deps: Deps) -> bool:
         if not due:
             return False
         signed = [deps.signer.sign(each.head, each.now) for each in due]
-        now = await read_clocks(conn, [head.tenant_id for head in signed])
+        now = await tenants_now(conn, [head.tenant_id for head in signed])
         rows = [outbox_row(announcements.head_signed(head, at=now[head.tenant_id])) for head in signed]
         await insert_signing_keys(conn, deps.signer.public_keys)
         await record_signatures(conn, signed)

@@ -28,6 +28,7 @@ from shared.contracts.replies import ExportedPage, Refusal
 from shared.contracts.tenant import TenantSettings
 from shared.contracts.types import PermitId
 from shared.ids import new_id
+from shared.private_files import for_the_owner
 
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -143,7 +144,7 @@ def _growing(path: Path) -> Iterator[Archive]:
     """A file that is not there until it is whole, and on the disk then."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with open(part, "wb", opener=_for_the_owner) as file:
+        with open(part, "wb", opener=for_the_owner) as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 yield Archive(tar)
             file.flush()
@@ -153,7 +154,3 @@ def _growing(path: Path) -> Iterator[Archive]:
         raise NotExported(f"{path} is there already") from None
     finally:
         part.unlink(missing_ok=True)
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

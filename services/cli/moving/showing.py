@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.progress import Progress as Bar
 
 from services.cli.moving.faults import Fault
 from services.cli.moving.importing import Progress, Report, Tell
+from shared.private_files import for_the_owner
 
 _EVERY = 1_000  # lines of the file between two lines of ours
 _HEADINGS = ("line", "field", "reason", "explanation")
@@ -57,7 +57,7 @@ def open_report(path: Path | None, *, shown: int) -> Iterator[Report]:
     if path is None:
         yield _teller(shown)
         return
-    with open(path, "w", newline="", encoding="utf-8", opener=_for_the_owner) as file:
+    with open(path, "w", newline="", encoding="utf-8", opener=for_the_owner) as file:
         writer = csv.writer(file)
         writer.writerow(_HEADINGS)
         yield lambda line, fault: writer.writerow((line, fault.field, fault.reason, fault.sentence))
@@ -76,7 +76,3 @@ def _teller(shown: int) -> Callable[[int, Fault], None]:
         left -= 1
 
     return tell
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

@@ -4,9 +4,9 @@ from typing import Any
 
 from services.gateway.api.call import Call
 from services.gateway.problems import Problem
-from services.gateway.queries.tenants import tenant_now
 from shared.contracts.types import Acting
 from shared.db.admin_action import read_action_facts
+from shared.db.tenant_time import tenant_now
 from shared.messaging.unit_of_work import UnitOfWork
 from shared.rules.admin_action import may_act
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from services.gateway.api.call import SOURCE, Call, Outcome, Said
 from services.gateway.problems import Problem
-from services.gateway.queries.tenants import tenant_now
 from shared.contracts.envelope import Envelope, Event, begin
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import RequestKey
 from shared.crypto.sealing import open_bytes, reply_place, seal_bytes
+from shared.db.tenant_time import tenant_now
 from shared.messaging.answers import AnsweredMeanwhile, StoredAnswer, load_answers
 from shared.messaging.outbox import insert_messages
 from shared.messaging.said import insert_said

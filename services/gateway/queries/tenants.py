@@ -1,4 +1,4 @@
-"""Tenants, their settings and their clock."""
+"""Tenants and their settings."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -64,12 +64,6 @@ async def update_tenant(conn: Connection, tenant_id: UUID, name: str, settings: 
     await conn.execute(
         "UPDATE gateway.tenants SET name = $2, settings = $3 WHERE tenant_id = $1", tenant_id, name, settings
     )
-
-
-async def tenant_now(conn: Connection, tenant_id: UUID) -> dt.datetime:
-    """Tenant time."""
-    now: dt.datetime = await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id)
-    return now
 
 
 def _row(row: object) -> TenantRow:

@@ -1,11 +1,11 @@
 """Whoever acts on the tenant as a whole: where its events go, says an admin."""
 
 from services.notifier.deps import Deps
-from services.notifier.queries.tenants import tenant_now
 from shared.contracts.commands import CreateWebhookEndpoint, RotateWebhookSecret
 from shared.contracts.envelope import Envelope, Message
 from shared.contracts.types import Acting
 from shared.db.admin_action import read_action_facts
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 from shared.rules.admin_action import may_act

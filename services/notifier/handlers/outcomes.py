@@ -14,9 +14,9 @@ from services.notifier.domain.delivery import Unknown
 from services.notifier.queries import outcomes
 from services.notifier.queries.deliveries import Claimed, Delivery, claim_expired_leases
 from services.notifier.queries.sandbox import SandboxRow, keep_messages
-from services.notifier.queries.tenants import tenants_now
 from shared.contracts.types import DeliveryState
 from shared.crypto.sealing import sandbox_place, seal_bytes
+from shared.db.tenant_time import tenants_now
 from shared.messaging.outbox import insert_messages
 from shared.messaging.unit_of_work import UnitOfWork, outbox_row
 from shared.observability.metrics import DELIVERIES

@@ -8,13 +8,13 @@ from services.notifier import announcements
 from services.notifier.deps import Deps
 from services.notifier.domain.webhook import takes
 from services.notifier.queries import webhook_deliveries, webhook_endpoints, webhook_listeners
-from services.notifier.queries.tenants import tenant_now
 from services.notifier.queries.webhook_deliveries import NewDelivery
 from shared.contracts.codec import text_of
 from shared.contracts.commands import ReadWebhookDeliveries, RedeliverWebhook, TryWebhookEndpoint
 from shared.contracts.envelope import Envelope, Event
 from shared.contracts.replies import RefusalCode, WebhookDeliveries
 from shared.db.connection import Connection
+from shared.db.tenant_time import tenant_now
 from shared.ids import new_id
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork

@@ -7,7 +7,7 @@ from services.notifier.deps import Deps
 from services.notifier.domain.webhook import MAX_ENDPOINTS
 from services.notifier.handlers.acting import may_not_act_at_large
 from services.notifier.queries import webhook_deliveries, webhook_endpoints
-from services.notifier.queries.tenants import find_tenant, tenant_now
+from services.notifier.queries.tenants import find_tenant
 from services.notifier.queries.webhook_endpoints import EndpointRow
 from shared.contracts.commands import (
     ChangeWebhookEndpoint,
@@ -27,6 +27,7 @@ from shared.contracts.replies import (
 )
 from shared.contracts.types import EndpointId
 from shared.crypto.sealing import BrokenSeal, seal, unseal, webhook_place
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 from shared.secret import Secret

@@ -6,9 +6,9 @@ from services.notifier import announcements
 from services.notifier.deps import Deps
 from services.notifier.domain.webhook import AfterPost, Delivered, GivenUp, Gone, Later, has_failed_for_long
 from services.notifier.queries import webhook_deliveries, webhook_endpoints
-from services.notifier.queries.tenants import tenant_now
 from services.notifier.queries.webhook_deliveries import Webhook
 from services.notifier.queries.webhook_endpoints import Failing
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outbox import insert_messages
 from shared.messaging.unit_of_work import UnitOfWork, outbox_row
 from shared.observability.metrics import DELIVERIES

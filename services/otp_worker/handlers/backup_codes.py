@@ -7,7 +7,7 @@ from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.announcements import Cause, Said, backup_code_used, recovery_code_used, recovery_key_used
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import AccountState
-from services.otp_worker.domain.backup_code import BackupCode, CodesLeft, Kind, parse
+from services.otp_worker.domain.backup_code import BackupCode, Kind, parse
 from services.otp_worker.domain.challenge import closed_reason, fail_backup_code
 from services.otp_worker.domain.sending import seconds_until
 from services.otp_worker.domain.throttle import backup_codes_closed_until
@@ -89,7 +89,7 @@ async def _spend(
     account = attempt.account
     if not await spend_backup_code(uow.conn, account.tenant_id, account.id, stored.code_id, at=account.now):
         return already_used(cause, attempt, changes)
-    left = (await count_codes(uow.conn, [account.key])).get(account.key, CodesLeft()).backup_codes
+    left = (await count_codes(uow.conn, [account.key]))[account.key].backup_codes
     key = await replace_key(cause, uow, changes, account) if kind is Kind.RECOVERY_KEY else None
     changes.say(_used(cause, attempt, kind, left))
     codes_left = left if account.state.backup_set_id is not None else None

@@ -67,7 +67,7 @@ async def read_challenge(asked: Envelope[ReadChallenge], uow: UnitOfWork, _: Dep
         return refuse(RefusalCode.CHALLENGE_NOT_FOUND)
     codes_left = await count_codes(uow.conn, [key])
     attempt = Attempt(account=accounts[key], challenge=challenge, factors=factors[key], codes=())
-    return _Seen(attempt, codes_left.get(key, CodesLeft())).answer()
+    return _Seen(attempt, codes_left[key]).answer()
 
 
 async def send_challenge_code(asked: Envelope[SendCode], uow: UnitOfWork, deps: Deps) -> Outcome:
@@ -151,4 +151,4 @@ async def _take(tenant_id: UUID, challenge_id: ChallengeId, uow: UnitOfWork) -> 
         return None
     codes_left = await count_codes(uow.conn, [owner])
     attempt = Attempt(account=accounts[owner], challenge=challenge, factors=factors[owner], codes=())
-    return _Seen(attempt, codes_left.get(owner, CodesLeft()))
+    return _Seen(attempt, codes_left[owner])

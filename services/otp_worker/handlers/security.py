@@ -5,7 +5,6 @@ from dataclasses import replace
 from services.otp_worker.announcements import codes_notice
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account, AccountState
-from services.otp_worker.domain.backup_code import CodesLeft
 from services.otp_worker.domain.enrolment import is_fresh_proof
 from services.otp_worker.domain.throttle import code_factors_closed_until
 from services.otp_worker.domain.trusted_device import TrustedDevice, is_trusted
@@ -95,7 +94,7 @@ async def acknowledge_backup_codes(asked: Envelope[AcknowledgeBackupCodes], uow:
 
 async def _status(uow: UnitOfWork, account: Account) -> BackupCodesStatus:
     state = account.state
-    left = (await count_codes(uow.conn, [account.key])).get(account.key, CodesLeft())
+    left = (await count_codes(uow.conn, [account.key]))[account.key]
     return BackupCodesStatus(
         codes_left=left.backup_codes,
         generated_at=state.backup_generated_at,

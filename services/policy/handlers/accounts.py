@@ -30,7 +30,6 @@ from services.policy.queries.accounts import (
     record_versions,
     store_account,
 )
-from services.policy.queries.clocks import read_clock
 from services.policy.queries.erasures import find_erasure
 from services.policy.queries.standings import read_standing, read_standings
 from shared.contracts import events
@@ -45,6 +44,7 @@ from shared.contracts.commands import (
 from shared.contracts.envelope import Envelope
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import AccountsPage, AccountView, RefusalCode
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -144,13 +144,13 @@ async def read_account(message: Envelope[ReadAccount], uow: UnitOfWork, _deps: D
     standing = await read_standing(uow.conn, message.tenant_id, message.account_id)
     if standing is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    return Ok(account_view(standing, await read_clock(uow.conn, message.tenant_id)))
+    return Ok(account_view(standing, await tenant_now(uow.conn, message.tenant_id)))
 
 
 async def list_accounts(message: Envelope[ListAccounts], uow: UnitOfWork, _deps: Deps) -> Outcome:
     """A page by key. A state is computed, so accounts are read until the page is full, or enough were looked at."""
     wanted, limit = message.data, max(1, min(message.data.limit, _LONGEST_PAGE))
-    now = await read_clock(uow.conn, message.tenant_id)
+    now = await tenant_now(uow.conn, message.tenant_id)
     found: list[AccountView] = []
     after, is_end, looked_at = wanted.after, False, 0
     while len(found) <= limit and not is_end and looked_at < _READ_AT_MOST:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from services.policy.deps import Deps
 from services.policy.domain.gate import gate_of
-from services.policy.queries.clocks import read_clock
 from services.policy.queries.sessions import read_sessions_valid_from, record_ends_of_sessions
 from services.policy.queries.standings import read_standing
 from shared.contracts import events
 from shared.contracts.commands import ReadGate
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import RefusalCode
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Done, ListOutcome, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -23,7 +23,7 @@ async def read_gate(message: Envelope[ReadGate], uow: UnitOfWork, _deps: Deps) -
     standing = await read_standing(uow.conn, message.tenant_id, message.account_id)
     if standing is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    now = await read_clock(uow.conn, message.tenant_id)
+    now = await tenant_now(uow.conn, message.tenant_id)
     valid_from = await read_sessions_valid_from(uow.conn, message.tenant_id, standing.account.account_id)
     return Ok(gate_of(standing, valid_from, now))
 

@@ -2,13 +2,13 @@
 
 from services.policy.announcements import SOURCE, account_view, recovery_view
 from services.policy.deps import Deps
-from services.policy.queries.clocks import read_clock
 from services.policy.queries.recovery_requests import requests_since
 from services.policy.queries.standings import read_standing
 from shared.contracts import events
 from shared.contracts.commands import ReadPersonalData
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import PersonalData, RefusalCode
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -21,7 +21,7 @@ async def read_personal_data(message: Envelope[ReadPersonalData], uow: UnitOfWor
     standing = await read_standing(uow.conn, message.tenant_id, message.account_id)
     if standing is None:
         return refuse(RefusalCode.ACCOUNT_NOT_FOUND)
-    account, now = standing.account, await read_clock(uow.conn, message.tenant_id)
+    account, now = standing.account, await tenant_now(uow.conn, message.tenant_id)
     requests = await requests_since(uow.conn, message.tenant_id, account.account_id, account.created_at)
     data = PersonalData(
         account=account_view(standing, now),

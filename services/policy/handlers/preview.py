@@ -5,11 +5,11 @@ from services.policy.domain.preview import Preview
 from services.policy.domain.requirement import replaced
 from services.policy.handlers.acting import may_not_act_at_large
 from services.policy.handlers.policies import would_lock_out_admins
-from services.policy.queries.clocks import read_clock
 from services.policy.queries.policies import read_policy
 from services.policy.queries.previews import previewed_after
 from shared.contracts.commands import PreviewPolicy
 from shared.contracts.envelope import Envelope
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Ok, Outcome
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -19,7 +19,7 @@ PAGE = 2_000  # accounts read at once: some ten milliseconds of work, after whic
 async def preview_policy(message: Envelope[PreviewPolicy], uow: UnitOfWork, _deps: Deps) -> Outcome:
     """Read every account, lock none, store nothing."""
     conn, tenant_id = uow.conn, message.tenant_id
-    now = await read_clock(conn, tenant_id)
+    now = await tenant_now(conn, tenant_id)
     if (refused := await may_not_act_at_large(uow, message, message.data.acting, now)) is not None:
         return refused
     before = await read_policy(conn, tenant_id)

@@ -12,7 +12,7 @@ from services.policy.domain.report import (
     refusal_of,
 )
 from services.policy.handlers.acting import may_not_act_at_large
-from services.policy.queries.clocks import hold_clock, read_clock
+from services.policy.queries.clocks import hold_clock
 from services.policy.queries.reports import (
     count_alive,
     count_download,
@@ -37,6 +37,7 @@ from shared.contracts.commands import (
 from shared.contracts.envelope import Envelope
 from shared.contracts.replies import OpenedReport, RefusalCode, ReportChunk
 from shared.contracts.types import ReportId
+from shared.db.tenant_time import tenant_now
 from shared.messaging.outcome import Done, Ok, Outcome, refuse
 from shared.messaging.unit_of_work import UnitOfWork
 
@@ -81,7 +82,7 @@ async def read_report(message: Envelope[ReadReport], uow: UnitOfWork, _deps: Dep
 async def open_report(message: Envelope[OpenReport], uow: UnitOfWork, deps: Deps) -> Outcome:
     """A download begins. The link is good for three of them; who has an API key asks as often as it likes."""
     token, tenant_id = message.data.token, message.tenant_id
-    now = await read_clock(uow.conn, tenant_id)
+    now = await tenant_now(uow.conn, tenant_id)
     report = await find_report(uow.conn, tenant_id, message.data.report_id)
     if report is None or (token is not None and not _is_genuine(deps, message, report, token)):
         return refuse(RefusalCode.REPORT_NOT_FOUND)
@@ -103,7 +104,7 @@ async def read_report_chunk(message: Envelope[ReadReportChunk], uow: UnitOfWork,
     """A piece of the file, as it rests."""
     wanted, tenant_id = message.data, message.tenant_id
     report = await find_report(uow.conn, tenant_id, wanted.report_id)
-    if (code := refusal_of(report, await read_clock(uow.conn, tenant_id))) is not None:
+    if (code := refusal_of(report, await tenant_now(uow.conn, tenant_id))) is not None:
         return _refused(code)
     sealed = await find_chunk(uow.conn, tenant_id, wanted.report_id, wanted.number)
     return Ok(ReportChunk(sealed=sealed)) if sealed is not None else refuse(RefusalCode.REPORT_NOT_FOUND)

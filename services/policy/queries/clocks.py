@@ -1,4 +1,4 @@
-"""Tenant time."""
+"""The clocks of tenants, and how a sandbox's is moved."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -27,12 +27,6 @@ async def hold_clock(conn: Connection, tenant_id: UUID) -> dt.datetime:
         """,
         tenant_id,
     )
-    return now
-
-
-async def read_clock(conn: Connection, tenant_id: UUID) -> dt.datetime:
-    """Tenant time, for answers."""
-    now: dt.datetime = await conn.fetchval("SELECT policy.tenant_now($1)", tenant_id)
     return now
 
 
