@@ -1,19 +1,34 @@
-"""The migrations runner: plain SQL files, forward only, one transaction each; many processes may start at once."""
+"""The migrations runner: plain SQL files, forward only, one transaction each; many processes may start at once.
+
+Services work meanwhile. Who waits for a table is waited for by all that come to it later, readers, too; so a file that
+finds one in somebody's hands (a dump, a session that was forgotten) gives up soon, lets the others by, and comes again.
+"""
 
 import asyncio
+import functools
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
+import structlog
+
+from shared.clock import monotonic
+
+log = structlog.get_logger()
 
 _LOCK = 0x_DE5F_AC70  # any number, the same for everybody
 _POLL = (
     0.2  # seconds; polled, because a waiting pg_advisory_lock holds a snapshot that CREATE INDEX CONCURRENTLY awaits
 )
 _STATEMENT_TIMEOUT = 600.0  # seconds
+_LOCK_TIMEOUT = 500  # milliseconds that a file waits for each lock, and others behind it: less than a login has
+_PAUSE = 2.0  # seconds until the next try: four fifths of the time belong to the others
+_SAID_EVERY = 15  # tries
+PATIENCE = 600.0  # seconds of tries; then somebody has to look who holds the table
+_TAKEN = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 class MigrationError(Exception):
@@ -43,17 +58,27 @@ def migrations() -> list[Migration]:
     ]
 
 
-async def migrate(dsn: str) -> list[str]:
-    """Apply what is missing, as the user of ``dsn``, who may create roles and schemas; returns the names applied."""
-    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=_STATEMENT_TIMEOUT)
+async def migrate(dsn: str, *, patience: float = PATIENCE) -> list[str]:
+    """Apply what is missing, as the user of ``dsn``, who may create roles and schemas; returns the names applied.
+
+    ``patience``: seconds for which a file tries to get a table that somebody holds. Raises `MigrationError`; what was
+    applied until then stays.
+    """
+    connection = await asyncpg.connect(
+        dsn,
+        timeout=10,
+        command_timeout=_STATEMENT_TIMEOUT,
+        server_settings={"lock_timeout": f"{_LOCK_TIMEOUT}ms", "application_name": "deskfactor migrate"},
+    )
     try:
         async with _alone(connection):
             applied = await _applied(connection)
             todo = _missing(applied, migrations())
             for migration in todo:
-                await _apply(connection, migration)
+                await _when_free(migration.name, functools.partial(_apply, connection, migration), patience)
             if todo:
-                await connection.execute("SELECT bus.maintain_partitions()")
+                make_room = functools.partial(connection.execute, "SELECT bus.maintain_partitions()")
+                await _when_free("maintain_partitions", make_room, patience)
             return [migration.name for migration in todo]
     finally:
         await connection.close()
@@ -95,6 +120,26 @@ def _missing(applied: dict[str, str], known: list[Migration]) -> list[Migration]
     return [each for each in known if each.name not in applied]
 
 
+async def _when_free(what: str, step: Callable[[], Awaitable[object]], patience: float) -> None:
+    """Take a step that leaves nothing behind where it fails, until it gets the locks that it needs."""
+    give_up_at = monotonic() + patience
+    tries = 0
+    while True:
+        try:
+            await step()
+        except _TAKEN as error:
+            if monotonic() >= give_up_at:
+                raise MigrationError(
+                    f"{what}: {error}; a transaction that stays open holds a table that it needs: see pg_stat_activity"
+                ) from error
+        else:
+            return
+        if tries % _SAID_EVERY == 0:
+            log.warning("migration_waits", migration=what)
+        tries += 1
+        await asyncio.sleep(_PAUSE)
+
+
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(
@@ -106,6 +151,8 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
         )
         try:
             await connection.execute(migration.sql)
+        except _TAKEN:
+            raise
         except asyncpg.PostgresError as error:
             raise MigrationError(f"{migration.name}: {error}") from error
         await connection.execute("RESET ROLE")

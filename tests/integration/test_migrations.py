@@ -1,7 +1,7 @@
 """Migrations on a real server: many at once, by an ordinary user; and what the schema allows to whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from services.cli.embedded.postgres import Postgres
 from shared.db import migrate as runner
 from shared.db.migrate import Migration, MigrationError, migrate, migrations, pending
 from shared.db.pool import Database
+from tests.support.eventually import eventually
 from tests.support.tenants import new_tenant
 
 ALL = [each.name for each in migrations()]
@@ -84,6 +85,56 @@ async def test_a_migration_that_fails_leaves_nothing_and_can_be_run_again(
     good = Migration("9998_bad", "CREATE TABLE public.half ();")
     monkeypatch.setattr(runner, "migrations", lambda: [*migrations(), good])
     assert await migrate(empty) == ["9998_bad"]
+
+
+_IS_WAITED_FOR = """
+    SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+                    WHERE d.datname = current_database() AND l.relation = 'gateway.tenants'::regclass AND NOT l.granted)
+"""
+
+
+async def test_who_reads_is_not_held_up_by_a_migration_that_waits_for_a_long_transaction(
+    new_dsn: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody who comes to a table waits behind who waits for it: a dump would stop all logins until its end."""
+    dsn = new_dsn()
+    wide = Migration("9998_wide", "SET ROLE deskfactor_owner; ALTER TABLE gateway.tenants ADD COLUMN later text")
+    monkeypatch.setattr(runner, "migrations", lambda: [*migrations(), wide])
+    monkeypatch.setattr(runner, "_PAUSE", 0.05)
+    dump, reader = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+
+    async def is_waiting() -> bool:
+        return bool(await reader.fetchval(_IS_WAITED_FOR))
+
+    try:
+        async with dump.transaction(isolation="repeatable_read"):
+            await dump.fetchval("SELECT count(*) FROM gateway.tenants")
+            migrating = asyncio.create_task(migrate(dsn))
+            await eventually(is_waiting, bool)
+            assert await reader.fetchval("SELECT count(*) FROM gateway.tenants") == 0
+            assert not migrating.done()
+        assert await migrating == ["9998_wide"]
+    finally:
+        await dump.close()
+        await reader.close()
+
+
+async def test_a_migration_that_never_gets_its_table_leaves_nothing_and_says_what_to_look_for(
+    new_dsn: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not wait for ever for a session that somebody forgot; and what holds it up is no fault of the file."""
+    dsn = new_dsn()
+    half = "CREATE TABLE public.half (); ALTER TABLE gateway.tenants ADD COLUMN later text"
+    monkeypatch.setattr(runner, "migrations", lambda: [*migrations(), Migration("9998_half", half)])
+    forgotten = await asyncpg.connect(dsn)
+    try:
+        async with forgotten.transaction():
+            await forgotten.fetchval("SELECT tenant_id FROM gateway.tenants FOR UPDATE")
+            with pytest.raises(MigrationError, match=r"9998_half: .* stays open .* pg_stat_activity"):
+                await migrate(dsn, patience=0)
+        assert await migrate(dsn) == ["9998_half"]
+    finally:
+        await forgotten.close()
 
 
 # --- who may do what --------------------------------------------------------------------------------------------------
