@@ -9,10 +9,11 @@ from uuid import UUID
 
 from shared.messaging.bus import Disposition, Incoming, PublishOutcome
 from shared.messaging.topology import Lane
-from tests.support.receiver import PATIENCE, Receiver
+from tests.support.receiver import Receiver
 from tests.support.transports import Transport, command, new_lane
 
 _ROOT = Path(__file__).parents[2]
+_STARTED_WITHIN = 60.0  # seconds; a loaded machine is slow to start a process
 
 
 @asynccontextmanager
@@ -27,10 +28,11 @@ async def _stuck_worker(transport: Transport, lane: Lane) -> AsyncIterator[set[U
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(_STARTED_WITHIN):
             line = ""
             while not line.startswith("took "):  # log lines come before it
                 line = (await process.stdout.readline()).decode()
+                assert line, "it ended"
         yield {UUID(word) for word in line.split()[1:]}
     finally:
         process.kill()

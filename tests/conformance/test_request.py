@@ -11,7 +11,7 @@ from shared.messaging.bus import Ack, Dead, Disposition, Incoming, NoReply, Repl
 from tests.support.receiver import PATIENCE, Receiver
 from tests.support.transports import Transport, command, new_lane
 
-SLOW = 5.0  # seconds: what a busy machine may add to something that takes no time; who waits in vain, waits longer
+SLOW = 15.0  # seconds: what a busy machine may add to something that takes no time; who waits in vain, waits longer
 
 
 def _soon(seconds: float = PATIENCE) -> dt.datetime:
@@ -59,11 +59,14 @@ async def test_no_reply_at_the_deadline(transport: Transport) -> None:
     receiver = Receiver(lambda _: Ack())  # handled, never answered
     async with transport.bus(lane) as bus:
         await bus.consume(lane, receiver.receive)
-        started = monotonic()
-        with pytest.raises(NoReply):
-            await bus.request(lane.name, command(lane, expires_at=_soon(0.5)))
-        assert 0.45 < monotonic() - started < SLOW
-    assert len(receiver.messages) == 1
+        for budget in (0.5, 2.0, 8.0):  # the first of them in which a busy machine handles it at all
+            started = monotonic()
+            with pytest.raises(NoReply):
+                await bus.request(lane.name, command(lane, expires_at=_soon(budget)))
+            assert budget - 0.05 < monotonic() - started < budget + SLOW
+            if receiver.messages:
+                break
+    assert len({got.message_id for got in receiver.messages}) == len(receiver.messages) > 0
 
 
 async def test_expired_request_is_never_handled(transport: Transport) -> None:
@@ -133,8 +136,9 @@ async def test_request_that_can_never_succeed_is_set_aside(transport: Transport)
     async with transport.bus(lane) as bus:
         await bus.consume(lane, Receiver(lambda _: Dead("unreadable")).receive)
         await bus.consume_dead([lane], dead.receive)
-        sent = command(lane, expires_at=_soon(1))
-        with pytest.raises(NoReply):
-            await bus.request(lane.name, sent)
+        sent = command(lane, expires_at=_soon())
+        asking = asyncio.create_task(bus.request(lane.name, sent))
         [letter] = await dead.wait_for(1)
+    with pytest.raises(NoReply):
+        await asking
     assert (letter.lane, letter.message_id, letter.dead_reason) == (lane.name, sent.message_id, "unreadable")

@@ -35,7 +35,7 @@ from tests.support.scripted import EFFECTS, SINGLE, Script, about, consumer_on, 
 from tests.support.tenants import new_tenant
 from tests.support.transports import FAST, new_lane
 
-SOON = 10.0  # seconds
+SOON = 30.0  # seconds; what a busy machine leaves to the next sweep waits for the end of a lease, which is 15
 HOUR = 3600.0
 
 
@@ -230,13 +230,13 @@ async def test_leftovers_of_a_dead_process_are_published_by_another(
     lane = new_lane()
     swept, fresh = [row_for(lane) for _ in range(3)], row_for(lane)
     await commit(database, swept, is_leftover=True)
-    await commit(database, [fresh])
     async with Moody(database, lane) as bus:
         bus.stuck = {lane.name}
         async with running(Relay(database, bus)):
             await eventually(lambda: count(bus, swept), lambda asked: asked == 3)
         await bus.release()
         successor = Relay(database, bus)
+        await commit(database, [fresh])
         assert await successor.sweep_once() == 0  # in the dead one's hands, as far as anybody can know
         leased = await sql.fetchval("SELECT min(sweep_at) - now() FROM bus.outbox WHERE published_at IS NULL")
         assert dt.timedelta() < leased < dt.timedelta(seconds=15)
@@ -267,7 +267,7 @@ async def test_one_stuck_lane_holds_up_no_other(database: Database, sql: "asyncp
         async with running(relay):
             for pair in zip(stuck_rows, other_rows, strict=True):
                 relay.hand_over(pair)
-            await eventually(lambda: marked(other), lambda number: number == 700, within=9)
+            await eventually(lambda: marked(other), lambda number: number == 700)
             assert await marked(stuck) == 0
             assert await count(bus, stuck_rows) <= 200  # a broker stops reading when many more wait for one queue
             await bus.release()
@@ -374,14 +374,14 @@ async def test_what_was_not_confirmed_comes_again_later(
     async with Moody(database, lane) as bus:
         bus.outcome = outcome
         relay = Relay(database, bus)
-        for pause in (5, 10, 20, 30, 30):
+        for seconds in (5, 10, 20, 30, 30):
+            before, pause = await sql.fetchval("SELECT now()"), dt.timedelta(seconds=seconds)
             relay.hand_over([row])
             await relay.drain()
-            state = "SELECT last_outcome, extract(epoch FROM sweep_at - now())::float8 AS pause FROM bus.outbox"
-            told = await sql.fetchrow(state)
+            told = await sql.fetchrow("SELECT last_outcome, sweep_at, now() AS after FROM bus.outbox")
             assert told is not None
             assert told["last_outcome"] == outcome.value
-            assert pause - 3 < told["pause"] <= pause
+            assert before + pause <= told["sweep_at"] <= told["after"] + pause
         bus.outcome = None
         await sql.execute("UPDATE bus.outbox SET sweep_at = now()")
         assert await relay.sweep_once() == 1
@@ -468,7 +468,7 @@ async def test_a_queue_without_a_leader_stops_no_other(
                 for number in range(1, 6):
                     await commit(database, [row := row_for(other)])
                     relay.hand_over([row])
-                    await receiver.wait_for(number, within=3)
+                    await receiver.wait_for(number, within=9)  # before a publish to the queue is given up
                 assert bus.is_up()
             await bus.consume(frozen, log.receive)
             await all_published(sql, within=90)
