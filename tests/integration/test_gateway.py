@@ -22,6 +22,7 @@ from shared.contracts.commands import PutAccount, RecordPasswordChange, StartLog
 from shared.ids import new_id
 from shared.secret import Secret
 from tests.support.api_client import Client, store_key
+from tests.support.eventually import eventually
 from tests.support.tenants import new_tenant
 
 ADA = "/v1/accounts/ada"
@@ -88,15 +89,17 @@ async def test_an_expired_key_is_refused_and_says_so(client: Client, dsn: str) -
 async def test_a_key_that_expires_while_it_is_remembered_is_refused(client: Client, dsn: str) -> None:
     """Found keys are remembered for seconds: that must not lengthen their life."""
     for seconds in (1, 2, 4, 8):  # the first of them in which a busy machine remembers it at all
-        soon = await key_with(client, dsn, *KeyScope, expires_at=host_now() + dt.timedelta(seconds=seconds))
+        expires_at = host_now() + dt.timedelta(seconds=seconds)
+        soon = await key_with(client, dsn, *KeyScope, expires_at=expires_at)
         if (await soon.call("GET", "/v1/tenant")).status == 200:
             break
     else:
         pytest.fail("a good key was refused")
-    deadline = monotonic() + seconds + 4
-    while (await soon.call("GET", "/v1/tenant")).status == 200:
-        assert monotonic() < deadline
+    while host_now() <= expires_at:
+        await soon.call("GET", "/v1/tenant")  # remembered to the end
         await asyncio.sleep(0.05)
+    answer = await soon.call("GET", "/v1/tenant")
+    assert (answer.status, answer.code) == (401, "key_expired")
 
 
 async def test_a_suspended_tenant_is_kept_out(client: Client, dsn: str) -> None:
@@ -224,11 +227,14 @@ async def test_cursors_that_we_did_not_make_are_refused(client: Client) -> None:
 
 async def test_no_answer_in_time_is_a_503_within_the_budget(client: Client) -> None:
     """Fail closed and say so: no verdict within 2.5 s is neither yes nor no."""
-    started = monotonic()
-    answer = await client.call("POST", "/v1/logins", {"account_id": "ada", "first_factor": {"method": "password"}})
-    assert (answer.status, answer.code) == (503, "unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
-    assert 2.0 < monotonic() - started < 5.0  # half of that is the machine's
+    took: list[float] = []
+    while not took or (min(took) > 5.0 and len(took) < 3):  # half of that is the machine's, which may slow one of them
+        started = monotonic()
+        answer = await client.call("POST", "/v1/logins", {"account_id": "ada", "first_factor": {"method": "password"}})
+        took.append(monotonic() - started)
+        assert (answer.status, answer.code) == (503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert 2.0 < min(took) < 5.0
 
 
 async def test_the_tenant_is_read_and_replaced_with_an_event(client: Client, dsn: str) -> None:
@@ -513,10 +519,7 @@ async def test_requests_in_flight_are_finished_when_the_gateway_leaves(
 
 async def until_asked(dsn: str, tenant_id: UUID) -> None:
     """A request of the tenant waits on a lane."""
-    deadline = monotonic() + 5
-    while not any(
-        json.loads(row["body"])["tenantid"] == str(tenant_id)
-        for row in await fetch(dsn, "SELECT body FROM bus.requests")
-    ):
-        assert monotonic() < deadline
-        await asyncio.sleep(0.02)
+    await eventually(
+        lambda: fetch(dsn, "SELECT body FROM bus.requests"),
+        lambda rows: any(json.loads(row["body"])["tenantid"] == str(tenant_id) for row in rows),
+    )
