@@ -18,7 +18,7 @@ from shared.clock import host_now
 from shared.ids import new_id
 from tests.support.api_client import Answer, Client
 from tests.support.api_people import PASSWORD, caller, code_of, enrol_by_mail, good, put
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 
 
 async def test_accounts_are_listed_page_by_page(client: Client) -> None:
@@ -172,7 +172,7 @@ async def test_a_recovery_is_stopped_by_the_link_of_its_notice(client: Client, m
     recovery = await good(client, "POST", "/v1/accounts/ada/recovery", {})
     code = await code_of(client, "ada")
     await good(client, "POST", f"/v1/challenges/{recovery['challenge_id']}/verify", {"code": code})
-    mail = await mailbox.wait_for(lambda each: "/recovery/cancel?" in each.text and "ada@" in each.to, 15)
+    mail = await mailbox.wait_for(lambda each: "/recovery/cancel?" in each.text and "ada@" in each.to, PATIENCE)
     link = re.search(r"/recovery/cancel\?\S+", mail.text)
     assert link is not None
     path = link[0].rstrip(".>)")

@@ -23,7 +23,7 @@ MAIL = RenderedEmail(
     html="<p>Grüße, <b>123456</b></p>\n",
 )
 SOON = dt.timedelta(seconds=15)
-AT_ONCE = dt.timedelta(seconds=1)  # ample for a whole exchange, even on a busy machine
+AT_ONCE = dt.timedelta(seconds=1)  # ample for a whole exchange, unless the machine is very busy
 
 
 @pytest.fixture
@@ -258,16 +258,31 @@ async def test_a_server_that_is_down_is_a_passing_fault(mailbox: Mailbox, sender
 async def test_silence_after_the_mail_is_unknown(mailbox: Mailbox) -> None:
     """The server has it and may deliver it: only one more try is allowed."""
     mailbox.stall_in_data = True
-    async with SmtpSender(settings(mailbox, timeout=AT_ONCE)) as sender:
-        assert await send(sender) == Unknown(reason="timeout")
 
+    async def attempt(timeout: dt.timedelta) -> SendOutcome:
+        async with SmtpSender(settings(mailbox, timeout=timeout)) as sender:
+            return await send(sender)
+
+    assert await in_time_to_hand_it_over(mailbox, attempt) == Unknown(reason="timeout")
     assert len(mailbox.messages) == 1
+
+
+async def in_time_to_hand_it_over(
+    mailbox: Mailbox, attempt: Callable[[dt.timedelta], Awaitable[SendOutcome]]
+) -> SendOutcome:
+    """What becomes of a mail in the first time limit in which a busy machine gets as far as that."""
+    outcome = await attempt(AT_ONCE)
+    for longer in (4 * AT_ONCE, 15 * AT_ONCE):
+        if not mailbox.messages:
+            outcome = await attempt(longer)
+    return outcome
 
 
 async def test_the_deadline_ends_an_exchange_at_any_point(mailbox: Mailbox, sender: SmtpSender) -> None:
     """A lease on the delivery ends; whoever takes it over must not meet us still sending."""
     mailbox.stall_in_data = True
-    assert await send(sender, deadline=AT_ONCE) == Unknown(reason="timeout")
+    stalled = await in_time_to_hand_it_over(mailbox, lambda deadline: send(sender, deadline=deadline))
+    assert stalled == Unknown(reason="timeout")
 
     mailbox.answer_delay = 5.0
     assert await send(sender, deadline=AT_ONCE) == Refused(code="timeout", is_permanent=False)

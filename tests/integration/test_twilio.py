@@ -47,7 +47,7 @@ async def sender(twilio: TwilioSimulator) -> AsyncIterator[TwilioSender]:
 
 
 def settings(
-    twilio: TwilioSimulator, *, token: Secret[str] = TOKEN, timeout: dt.timedelta = dt.timedelta(seconds=5)
+    twilio: TwilioSimulator, *, token: Secret[str] = TOKEN, timeout: dt.timedelta = dt.timedelta(seconds=15)
 ) -> TwilioSettings:
     """What leads to ``twilio``."""
     return TwilioSettings(account_sid=ACCOUNT, auth_token=token, base_url=twilio.base_url, timeout=timeout)
@@ -117,8 +117,8 @@ async def test_the_next_text_goes_out_after_a_fault(twilio: TwilioSimulator, sen
 async def test_the_timeout_is_kept(twilio: TwilioSimulator) -> None:
     """The SDK's own client waits without end, which would hold a delivery's lease for ever."""
     twilio.then(Hang())
-    async with TwilioSender(settings(twilio, timeout=dt.timedelta(milliseconds=300))) as sender:
-        async with asyncio.timeout(10):
+    async with TwilioSender(settings(twilio, timeout=dt.timedelta(seconds=2))) as sender:
+        async with asyncio.timeout(30):
             assert await sender.send(TEXT, to=PERSON, sender=SENDER) == Unknown(reason="timeout")
 
 
