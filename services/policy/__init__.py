@@ -1,5 +1,7 @@
-"""Decides who must have a second factor, by when, and who gets back in; its timers announce what time has decided.
+"""Who must have a second factor, by when, and who gets back in; its timers announce what time has decided.
 
-Listens to its requests and commands, to factors and challenges. Says what became of accounts, enforcement, recovery and
-reports. Owns accounts, policies, enforcements, recovery requests, clocks, timers and reports.
+Decides: where an account stands with the policy; when a recovery is executed.
+Listens to: its requests and commands; factors, challenges, notices, tenants.
+Says: what became of accounts, enforcement, recovery and reports; notices to the notifier.
+Owns: accounts, policies, enforcements, recovery requests, clocks, timers and reports (schema `policy`).
 """

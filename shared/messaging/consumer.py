@@ -105,9 +105,9 @@ class Consumer(Generic[D]):
 
     async def _handle_all(self, row: Row[D], items: list[Item]) -> dict[Item, Disposition]:
         """What can have no effect is done with; what may have one is handled."""
-        handled: list[Item] = await self._sift(row, items)
+        relevant = await self._sift(row, items)
         done: dict[Item, Disposition] = dict.fromkeys(items, Ack())
-        return done | (await self._handle_each(row, handled) if handled else {})
+        return done | (await self._handle_each(row, relevant) if relevant else {})
 
     async def _sift(self, row: Row[D], items: list[Item]) -> list[Item]:
         """What may have an effect; when that cannot be told, all of it: who handles it finds out."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.__main__ import application
+from shared.contracts.codec import EVENTS
 from shared.crypto.keyring import RING_NAMES
 from tests.architecture.source import ROOT
 
@@ -53,6 +54,13 @@ def test_the_tests_that_show_a_requirement_exist() -> None:
     assert _TEST.search(text)
     missing = [f"{file}::{test}" for file, test in _TEST.findall(text) if not _has_test(ROOT / "tests" / file, test)]
     assert missing == []
+
+
+def test_every_event_has_somebody_who_says_it() -> None:
+    """Whoever looks for where an event comes from begins at this table."""
+    text = (ROOT / "docs/architecture.md").read_text().split("## Services")[1].split("## ")[0]
+    said = set(re.findall(r"`([a-z_]+\.[a-z_*]+)`", text))
+    assert {event for event in EVENTS if event not in said and f"{event.split('.')[0]}.*" not in said} == set()
 
 
 def test_every_ring_is_explained() -> None:

@@ -37,8 +37,8 @@ CREATE TABLE floor.answers (
 """
 
 
-async def settle(dsn: str, key_dir: Path, crowd: Crowd) -> None:
-    """The same people for the floor, in tables of its own."""
+async def enrol(dsn: str, key_dir: Path, crowd: Crowd) -> None:
+    """The same people, in tables of the floor's own."""
     key = load_ring(key_dir, "rest").active
     conn = await asyncpg.connect(dsn)
     try:

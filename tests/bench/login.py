@@ -54,7 +54,7 @@ async def measure(scene: Scene, loads: Sequence[int] = IN_FLIGHT) -> AsyncIterat
     servers, count, warm_up = scene.servers, scene.size(FULL, least=16), scene.size(WARM_UP, least=16)
     scene.tell("enrolling people")
     crowd = await people.gather(servers.dsn, servers.key_dir, count * len(loads) + warm_up)
-    await floor_tables.settle(servers.dsn, servers.key_dir, crowd)
+    await floor_tables.enrol(servers.dsn, servers.key_dir, crowd)
     async with servers.stack() as stack, open_floor(servers) as beside:
         ours = ("login", stack.urls, Meter(servers, stack.pids()), iter(crowd.members))
         theirs = ("login_floor", [beside.url], Meter(servers, {"floor": beside.pid}), iter(crowd.members))

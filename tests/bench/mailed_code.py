@@ -6,7 +6,7 @@ from tests.bench.case import Case, Scene
 from tests.bench.crowd import gather
 from tests.bench.figures import Figures
 from tests.bench.load import drive
-from tests.bench.mailed import by_mail, give_mailboxes, settings_of
+from tests.bench.mailboxes import by_mail, give_mailboxes, settings_of
 from tests.bench.slow_mail_server import MailServer
 from tests.bench.targets import at_least, at_most
 from tests.bench.usage import Meter

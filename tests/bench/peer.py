@@ -15,7 +15,7 @@ from tests.bench import crowd as people
 from tests.bench.case import Case, Scene
 from tests.bench.figures import Figures, Results
 from tests.bench.load import Operation, Samples, alongside, drive
-from tests.bench.mailed import by_mail, give_mailboxes, settings_of
+from tests.bench.mailboxes import by_mail, give_mailboxes, settings_of
 from tests.bench.privacyidea import PROFILES, Peer, Sizes, program_in
 from tests.bench.slow_mail_server import MailServer
 from tests.bench.targets import at_least

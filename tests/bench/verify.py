@@ -49,7 +49,7 @@ async def measure(scene: Scene) -> AsyncIterator[Figures]:
     warm_up = scene.size(WARM_UP, least=16)
     scene.tell("enrolling people")
     crowd = await people.gather(servers.dsn, servers.key_dir, 2 * (sum(counts.values()) + warm_up))
-    await floor_tables.settle(servers.dsn, servers.key_dir, crowd)
+    await floor_tables.enrol(servers.dsn, servers.key_dir, crowd)
     supply = iter(crowd.members)
     async with servers.stack() as stack, open_floor(servers) as beside:
         ours = ("verify", stack.urls, people.open_challenges, Meter(servers, stack.pids()))

@@ -1,4 +1,4 @@
-"""A code by mail: `POST /v1/logins`, the mail in the mail server's hands, `…/verify`."""
+"""People whose factor is a mailbox, and the login whose code comes there: of the cases `mailed_code` and `peer`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
