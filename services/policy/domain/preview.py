@@ -3,33 +3,25 @@
 import datetime as dt
 from dataclasses import dataclass, field
 
-from services.policy.domain.account import latest
-from services.policy.domain.report import Granted
+from services.policy.domain.known import NOTHING, Granted, Known, facts_of
 from services.policy.domain.requirement import StoredPolicy
 from shared.contracts.replies import PolicyPreview, PreviewDay, PreviewedAccount, PreviewTotals
 from shared.contracts.types import EnforcementState, Role
-from shared.rules.enforcement import Enforcement, EnforcementFacts, outlook
+from shared.rules.enforcement import Enforcement, outlook
 
 ACCOUNTS_A_DAY = 20  # named; all are counted
 MOST_DAYS = 100  # listed
 
 _HINDERED = (EnforcementState.LOCKED_OUT, EnforcementState.MUST_ENROL)
-_NOTHING = Granted()
 
 Outlook = list[tuple[dt.datetime, Enforcement]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Previewed:
+class Previewed(Known):
     """One account as the preview looks at it."""
 
-    account_id: str
-    role: Role
-    is_active: bool
-    is_sso: bool
     is_reachable: bool  # a notice could get there by mail or SMS
-    subject_since: dt.datetime
-    returned_at: dt.datetime | None = None  # active again: a day's notice is owed
     held_factors: int = 0
     was_satisfied: bool = False
     granted: Granted | None = None  # nothing is the rule
@@ -56,27 +48,14 @@ class Outlooks:
         return self._known[key]
 
     def _worked_out(self, account: Previewed) -> Outlook:
-        stored, granted = self._stored, account.granted or _NOTHING
-        covered = stored.requirements.get(account.role)
-        facts = EnforcementFacts(
-            role=account.role,
-            is_active=account.is_active,
-            is_sso=account.is_sso,
+        facts = facts_of(
+            account,
+            account.granted or NOTHING,
+            self._stored,
             held_factors=account.held_factors,
             was_satisfied=account.was_satisfied,
-            subject_since=account.subject_since,
-            required_since=covered.since if covered is not None else None,
-            resumed_at=covered.resumed_at if covered is not None else None,
-            paused=covered.paused if covered is not None else None,
-            earlier=stored.earlier,
-            is_individually_required=granted.is_required,
-            individually_required_since=granted.required_since,
-            exempt_until=granted.exempt_until,
-            extended_until=granted.extended_until,
-            must_enrol_since=granted.must_enrol_since,
-            notice_from=latest(account.returned_at, granted.resumed_at),
         )
-        return outlook(stored.policy, facts, self._now)
+        return outlook(self._stored.policy, facts, self._now)
 
 
 @dataclass(slots=True)

@@ -7,14 +7,15 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.policy.domain.account import Account, latest
+from services.policy.domain.account import Account
+from services.policy.domain.known import NOTHING, Granted, Known, facts_of
 from services.policy.domain.requirement import StoredPolicy
 from services.policy.domain.timer import Timer
 from shared.contracts.commands import ExpireReport
 from shared.contracts.replies import RefusalCode
 from shared.contracts.types import EnforcementState, FactorType, ReportId, ReportState, Role
 from shared.rules.csv_text import line
-from shared.rules.enforcement import Enforcement, EnforcementFacts, enforcement_of
+from shared.rules.enforcement import Enforcement, enforcement_of
 
 LIFETIME = dt.timedelta(hours=24)
 DOWNLOADS = 3  # by the mailed link
@@ -72,30 +73,6 @@ class Usage:
     active_factors: int = 0
     suspended_factors: int = 0
     backup_codes_left: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What policy knows of one account by itself."""
-
-    account_id: str
-    role: Role
-    is_active: bool
-    is_sso: bool
-    subject_since: dt.datetime
-    returned_at: dt.datetime | None = None  # active again: a day's notice is owed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """What was asked of, or granted to, one account alone."""
-
-    is_required: bool = False
-    required_since: dt.datetime | None = None
-    resumed_at: dt.datetime | None = None  # required again: a day's notice is owed
-    exempt_until: dt.datetime | None = None
-    extended_until: dt.datetime | None = None
-    must_enrol_since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +149,13 @@ def lines(accounts: Accounts, stored: StoredPolicy, wanted: EnforcementState | N
     written = []
     for each in accounts.known:
         usage = accounts.usage.get(each.account_id, _NEVER_ENROLLED)
-        facts = _facts(each, accounts.granted.get(each.account_id, _NOTHING), usage, stored)
+        facts = facts_of(
+            each,
+            accounts.granted.get(each.account_id, NOTHING),
+            stored,
+            held_factors=usage.active_factors + usage.suspended_factors,
+            was_satisfied=usage.first_enrolled_at is not None,
+        )
         enforcement = enforcement_of(stored.policy, facts, now)
         if wanted in (None, enforcement.state):
             written.append(_line(each, usage, enforcement))
@@ -180,30 +163,6 @@ def lines(accounts: Accounts, stored: StoredPolicy, wanted: EnforcementState | N
 
 
 _NEVER_ENROLLED = Usage()
-_NOTHING = Granted()
-
-
-def _facts(known: Known, granted: Granted, usage: Usage, stored: StoredPolicy) -> EnforcementFacts:
-    """The account as the shared rule sees it."""
-    covered = stored.requirements.get(known.role)
-    return EnforcementFacts(
-        role=known.role,
-        is_active=known.is_active,
-        is_sso=known.is_sso,
-        held_factors=usage.active_factors + usage.suspended_factors,
-        was_satisfied=usage.first_enrolled_at is not None,
-        subject_since=known.subject_since,
-        required_since=covered.since if covered is not None else None,
-        resumed_at=covered.resumed_at if covered is not None else None,
-        paused=covered.paused if covered is not None else None,
-        earlier=stored.earlier,
-        is_individually_required=granted.is_required,
-        individually_required_since=granted.required_since,
-        exempt_until=granted.exempt_until,
-        extended_until=granted.extended_until,
-        must_enrol_since=granted.must_enrol_since,
-        notice_from=latest(known.returned_at, granted.resumed_at),
-    )
 
 
 def _line(known: Known, usage: Usage, enforcement: Enforcement) -> str:

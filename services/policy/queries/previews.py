@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from services.policy.domain.known import Granted
 from services.policy.domain.preview import Previewed
-from services.policy.domain.report import Granted
+from services.policy.queries.usage import granted_of
 from shared.contracts.types import Role
 from shared.db.connection import Connection, Record
 
@@ -46,17 +47,7 @@ async def _granted_between(conn: Connection, tenant_id: UUID, after: str, last: 
         after,
         last,
     )
-    return {
-        row["account_id"]: Granted(
-            is_required=row["is_required"],
-            required_since=row["required_since"],
-            resumed_at=row["resumed_at"],
-            exempt_until=row["exempt_until"],
-            extended_until=row["extended_until"],
-            must_enrol_since=row["must_enrol_since"],
-        )
-        for row in rows
-    }
+    return granted_of(rows)
 
 
 async def _factors_between(conn: Connection, tenant_id: UUID, after: str, last: str) -> dict[str, tuple[int, bool]]:

@@ -4,12 +4,13 @@ One table a statement, by key: joined, one of them may be read from its beginnin
 database does not know yet how much has come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from services.policy.domain.report import Granted, Known, Usage
+from services.policy.domain.known import Granted, Known
+from services.policy.domain.report import Usage
 from shared.contracts.types import FactorType, Role
-from shared.db.connection import Connection
+from shared.db.connection import Connection, Record
 
 
 async def accounts_after(conn: Connection, tenant_id: UUID, after: str, *, limit: int) -> list[Known]:
@@ -51,17 +52,7 @@ async def read_granted(conn: Connection, tenant_id: UUID, account_ids: Sequence[
         tenant_id,
         list(account_ids),
     )
-    return {
-        row["account_id"]: Granted(
-            is_required=row["is_required"],
-            required_since=row["required_since"],
-            resumed_at=row["resumed_at"],
-            exempt_until=row["exempt_until"],
-            extended_until=row["extended_until"],
-            must_enrol_since=row["must_enrol_since"],
-        )
-        for row in rows
-    }
+    return granted_of(rows)
 
 
 async def read_usage(conn: Connection, tenant_id: UUID, account_ids: Sequence[str]) -> dict[str, Usage]:
@@ -83,6 +74,21 @@ async def read_usage(conn: Connection, tenant_id: UUID, account_ids: Sequence[st
             active_factors=row["active_factors"],
             suspended_factors=row["suspended_factors"],
             backup_codes_left=row["backup_codes_left"],
+        )
+        for row in rows
+    }
+
+
+def granted_of(rows: Iterable[Record]) -> dict[str, Granted]:
+    """Rows of `policy.enforcements`, by account."""
+    return {
+        row["account_id"]: Granted(
+            is_required=row["is_required"],
+            required_since=row["required_since"],
+            resumed_at=row["resumed_at"],
+            exempt_until=row["exempt_until"],
+            extended_until=row["extended_until"],
+            must_enrol_since=row["must_enrol_since"],
         )
         for row in rows
     }

@@ -3,8 +3,8 @@
 import datetime as dt
 from dataclasses import replace
 
+from services.policy.domain.known import Granted
 from services.policy.domain.preview import ACCOUNTS_A_DAY, MOST_DAYS, Preview, Previewed
-from services.policy.domain.report import Granted
 from services.policy.domain.requirement import StoredPolicy, replaced
 from shared.contracts.policy import AfterGrace, Policy, Requirement, Scope
 from shared.contracts.replies import PolicyPreview

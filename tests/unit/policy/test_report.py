@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.policy.domain.account import Account
+from services.policy.domain.known import Granted, Known
 from services.policy.domain.report import (
     COLUMNS,
     Accounts,
-    Granted,
-    Known,
     Usage,
     header,
     lines,
