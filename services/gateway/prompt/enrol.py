@@ -93,7 +93,7 @@ class EnrolPage:
             return await self._stand(visit, refusal, is_empty=action == "verify" and not form.get("code", "").strip())
         begun = _begun(form, nonce)
         if action == "start" and begun is not None:
-            return await self._begin(visit, begun)
+            return await self._pending(visit, begun, None)
         if action == "saved":
             await self._acknowledge(visit)
             return await self._finish(visit)
@@ -106,26 +106,17 @@ class EnrolPage:
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, visit: Visit, begun: _Begun) -> web.Response:
-        answer = await self._begun_answer(visit, begun)
-        if answer.refusal is not None:
-            return await self._stand(visit, answer.refusal)
-        made = EnrolmentAnswer.model_validate(answer.data)
-        if await self._is_over(visit, made.factor.id):
-            return await self._stand(visit)
-        return await self._form(visit, begun, made)
-
     async def _resend(self, visit: Visit, begun: _Begun, factor_id: FactorId, nonce: str) -> web.Response:
         key = key_of(visit, self._path(visit, f"{factor_id}/send"), nonce)
         answer = await self._ask(visit, SendEnrolmentCode(factor_id=factor_id, request=key))
-        return await self._again(visit, begun, answer.refusal)
+        return await self._pending(visit, begun, answer.refusal)
 
     async def _confirm(
         self, visit: Visit, begun: _Begun, factor_id: FactorId, form: Mapping[str, str], nonce: str
     ) -> web.Response:
         text = form.get("code", "").strip()[:LONGEST_TYPED]
         if not text:
-            return await self._again(visit, begun, None, fault=NOTHING_TYPED[visit.language])
+            return await self._pending(visit, begun, None, fault=NOTHING_TYPED[visit.language])
         if form.get("saved") == "yes":
             await self._acknowledge(visit)
         challenge_id = visit.session.challenge_id
@@ -138,7 +129,7 @@ class EnrolPage:
         )
         answer = await self._ask(visit, command)
         if answer.refusal is not None:
-            return await self._again(visit, begun, answer.refusal)
+            return await self._pending(visit, begun, answer.refusal)
         confirmed = ConfirmationAnswer.model_validate(answer.data)
         has_codes = confirmed.backup_codes is not None or confirmed.recovery_key is not None
         if not has_codes or await self._is_saved(visit):
@@ -208,10 +199,10 @@ class EnrolPage:
             then=form_target(visit.session),
         )
 
-    async def _again(
+    async def _pending(
         self, visit: Visit, begun: _Begun, refusal: Refusal | None, *, fault: str | None = None
     ) -> web.Response:
-        """The form of the pending factor once more; where it is none any more, the choice."""
+        """The form of the pending factor; where it is pending no more, the choice."""
         if refusal is not None and refusal.code in _BEGIN_AGAIN:
             return await self._stand(visit, refusal)
         answer = await self._begun_answer(visit, begun)
@@ -227,8 +218,8 @@ class EnrolPage:
         visit: Visit,
         begun: _Begun,
         made: EnrolmentAnswer,
-        refusal: Refusal | None = None,
-        fault: str | None = None,
+        refusal: Refusal | None,
+        fault: str | None,
     ) -> web.Response:
         values = {
             **visit.form_values(),
