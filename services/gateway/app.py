@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from services.gateway.api.auth import Keys
 from services.gateway.api.call import (
     CANCEL_PAGE,
     DEPS,
@@ -19,6 +18,7 @@ from services.gateway.api.call import (
 )
 from services.gateway.api.contacts import Contacts
 from services.gateway.api.documents import DOCUMENTS, Documents
+from services.gateway.api.known_keys import Keys
 from services.gateway.api.routes import add_routes, listed
 from services.gateway.downloads import Downloads
 from services.gateway.ingress import Ingress

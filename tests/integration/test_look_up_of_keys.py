@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from services.cli.tenants import create_api_key, create_tenant
-from services.gateway.api.auth import CACHED_FOR, LOOK_UPS, RENEWED_AFTER, Caller, Keys
+from services.gateway.api.auth import Caller
+from services.gateway.api.known_keys import CACHED_FOR, LOOK_UPS, RENEWED_AFTER, Keys
 from services.gateway.problems import HttpCode, Problem
 from shared.crypto.api_keys import new_api_key
 from shared.db.connection import Connection, StoreUnavailable

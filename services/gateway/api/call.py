@@ -9,8 +9,9 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from services.gateway.api.auth import Caller, Keys
+from services.gateway.api.auth import Caller
 from services.gateway.api.contacts import Contacts
+from services.gateway.api.known_keys import Keys
 from services.gateway.downloads import Downloads
 from services.gateway.problems import Problem, of_refusal
 from services.gateway.prompt.not_me import NotMePage

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.api.auth import Caller, Keys, KeyScope, May, caller_of, forbids, judge_key
+from services.gateway.api.auth import Caller, KeyScope, May, caller_of, forbids, judge_key
+from services.gateway.api.known_keys import Keys
 from services.gateway.problems import HttpCode, Problem
 from services.gateway.queries.api_keys import FoundKey
 from shared.crypto.api_keys import api_key_digest, api_key_hint, is_wellformed, new_api_key
