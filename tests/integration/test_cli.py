@@ -18,7 +18,6 @@ import pytest
 from services.audit.app import serve
 from services.audit.settings import AuditSettings
 from services.cli.demo.helpdesk import Helpdesk
-from services.cli.embedded.place import free_ports
 from services.cli.embedded.postgres import Postgres
 from shared.clock import host_now, monotonic
 from shared.contracts.codec import encode
@@ -35,6 +34,7 @@ from shared.messaging.dead_letters import park_letters
 from shared.process import Core
 from shared.secret import Secret
 from tests.support.command_line import deskfactor, start_deskfactor
+from tests.support.ports import own_ports
 from tests.support.rabbitmq import Rabbit
 
 if TYPE_CHECKING:
@@ -403,7 +403,7 @@ async def test_a_service_runs_until_it_is_told_to_stop(dsn: str, key_dir: Path) 
 
 async def test_all_services_run_in_one_process_until_it_is_told_to_stop(dsn: str, key_dir: Path) -> None:
     """The small helpdesk's shape: nobody there watches six processes."""
-    [port] = free_ports(1)
+    [port] = own_ports(1)
     process = await start_deskfactor("serve", "all", database_url=dsn, key_dir=key_dir, port=str(port))
     listening = asyncio.create_task(process.communicate())  # a full pipe would stop it
     deadline = monotonic() + PATIENCE

@@ -16,8 +16,8 @@ import aiohttp
 import pytest
 import yaml
 
-from services.cli.embedded.place import free_ports
 from shared.clock import monotonic
+from tests.support.ports import own_ports
 
 _ROOT = Path(__file__).parents[2]
 _SERVICES: Mapping[str, Any] = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
@@ -69,7 +69,7 @@ async def test_every_container_starts_with_what_it_is_given(
 ) -> None:
     """A role without a grant, a ring that is not mounted, a setting that is missing: seen here, not on a server."""
     assert await asyncio.to_thread(started("migrate", 0).wait, _READY_WITHIN) == 0
-    ports = dict(zip(_SERVING, free_ports(len(_SERVING)), strict=True))
+    ports = dict(zip(_SERVING, own_ports(len(_SERVING)), strict=True))
     running = {name: started(name, port) for name, port in ports.items()}
     try:
         async with aiohttp.ClientSession() as session:

@@ -10,13 +10,13 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from services.cli.embedded.place import free_ports
 from services.cli.simulators.mailbox import Mailbox
 from services.cli.simulators.received_mail import ReceivedMail
 from services.cli.simulators.twilio import ReceivedSms, TwilioSimulator
 from shared.secret import Secret
 from tests.support.api_client import Answer, Client, store_key
 from tests.support.eventually import eventually
+from tests.support.ports import own_ports
 from tests.support.tenants import new_tenant
 from tests.support.whole import whole
 
@@ -49,7 +49,7 @@ class World:
 @pytest.fixture(scope="module")
 async def world(dsn: str, key_dir: Path) -> AsyncIterator[World]:
     """The whole product, its senders set up as an operator sets them up."""
-    [port] = free_ports(1)
+    [port] = own_ports(1)
     url = f"http://127.0.0.1:{port}"
     sandbox_mail = Mailbox()
     token: Secret[str] = Secret(AUTH_TOKEN)

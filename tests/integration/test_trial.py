@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from services.cli.demo.helpdesk import Helpdesk, Json
-from services.cli.embedded.place import choose_place, free_ports
+from services.cli.embedded.place import choose_place
 from services.cli.embedded.postgres import Postgres
 from shared.secret import Secret
+from tests.support.ports import own_ports
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0  # seconds; a busy machine
@@ -77,7 +78,7 @@ async def call(trial: Trial, key: str, method: str, path: str, body: object = No
 
 async def test_the_demo_ends_with_lines_that_can_be_pasted_and_leaves_nothing(tmp_path: Path) -> None:
     """The first command that anybody types: it must read well, work as printed, and be gone."""
-    trial = await start(tmp_path, "demo", "--port", str(free_ports(1)[0]))
+    trial = await start(tmp_path, "demo", "--port", str(own_ports(1)[0]))
     await trial.until("Ctrl-C stops everything")
 
     assert [line for line in trial.said if len(line) > COLUMNS] == []
@@ -90,7 +91,7 @@ async def test_the_demo_ends_with_lines_that_can_be_pasted_and_leaves_nothing(tm
 
 async def test_a_demo_that_is_interrupted_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     """Who has seen enough presses Ctrl-C; they should not have to tidy up."""
-    trial = await start(tmp_path, "demo", "--port", str(free_ports(1)[0]))
+    trial = await start(tmp_path, "demo", "--port", str(own_ports(1)[0]))
     await trial.until("Ready at")
 
     assert await trial.end(signal.SIGINT) == 130
@@ -99,12 +100,12 @@ async def test_a_demo_that_is_interrupted_in_the_middle_leaves_nothing(tmp_path:
 
 async def test_what_a_killed_demo_left_the_next_one_clears(tmp_path: Path) -> None:
     """Nobody looks into temporary folders, and a database is not small."""
-    killed = await start(tmp_path, "demo", "--port", str(free_ports(1)[0]))
+    killed = await start(tmp_path, "demo", "--port", str(own_ports(1)[0]))
     await killed.until("Ready at")
     assert await killed.end(signal.SIGKILL) == -signal.SIGKILL
     assert left_behind(tmp_path) != []
 
-    following = await start(tmp_path, "demo", "--port", str(free_ports(1)[0]))
+    following = await start(tmp_path, "demo", "--port", str(own_ports(1)[0]))
     await following.until("Ready at")
     assert await following.end(signal.SIGTERM) == 130
     assert left_behind(tmp_path) == []
@@ -113,7 +114,7 @@ async def test_what_a_killed_demo_left_the_next_one_clears(tmp_path: Path) -> No
 async def test_dev_keeps_its_data_and_gives_a_new_key_each_time(tmp_path: Path) -> None:
     """An integration is built over days: accounts and keys of yesterday must work today."""
     state = tmp_path / "state"
-    words = ("dev", "--state", str(state), "--port", str(free_ports(1)[0]))
+    words = ("dev", "--state", str(state), "--port", str(own_ports(1)[0]))
     try:
         first = await start(tmp_path, *words)
         await first.until("Ctrl-C ends it")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Self
 
 from services.cli.embedded.child import Child
-from services.cli.embedded.place import free_ports
 from shared.clock import monotonic
+from tests.support.ports import own_ports
 from tests.support.unpacked import NotInstalled, find_rabbitmq
 
 _UP_WITHIN = 120.0  # seconds; a node of a cluster waits for its peers
@@ -50,7 +50,7 @@ class Rabbit:
         self._scripts = self._prefix / scripts
         self._plugins = ("rabbitmq_management",) if management else ()
         self._password = secrets.token_hex(8)
-        self._epmd_port, *ports = free_ports(1 + 3 * nodes)
+        self._epmd_port, *ports = own_ports(1 + 3 * nodes)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._nodes = [
             _Node(

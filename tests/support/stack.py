@@ -14,11 +14,11 @@ from typing import Self
 import aiohttp
 
 from services.cli.embedded.child import Child
-from services.cli.embedded.place import free_ports
 from services.cli.simulators.mailbox import Mailbox
 from services.cli.simulators.twilio import TwilioSimulator
 from services.notifier.adapters.senders import SANDBOX_SID, SANDBOX_TOKEN
 from shared.secret import Secret
+from tests.support.ports import own_ports
 
 ROOT = Path(__file__).parents[2]
 SERVICES: Mapping[str, tuple[str, ...]] = {
@@ -68,7 +68,7 @@ class Stack:
         """A port for each process."""
         more = [f"{name}.{number}" for name, count in self.replicas.items() for number in range(2, count + 1)]
         names = [*SERVICES, *more]
-        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.ports = dict(zip(names, own_ports(len(names)), strict=True))
 
     @property
     def url(self) -> str:
