@@ -87,7 +87,7 @@ async def raw(stack: Stack, sent: bytes) -> tuple[str, bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", stack.ports["gateway"])
     try:
         writer.write(sent)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = re.search(r"(?i)content-length: (\d+)", head)
             return head, await reader.readexactly(int(length[1]) if length else 0)

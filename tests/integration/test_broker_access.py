@@ -261,7 +261,7 @@ async def test_what_a_tenant_may_not_is_refused_by_the_broker(acme: Publisher, o
 
 
 async def _is_refused(publisher: Publisher, attempt: Callable[[AbstractChannel], Awaitable[object]]) -> bool:
-    async with publisher.channel() as channel, asyncio.timeout(10):
+    async with publisher.channel() as channel, asyncio.timeout(30):
         try:
             await attempt(channel)
         except ChannelAccessRefused:

@@ -199,7 +199,7 @@ def test_a_killed_broker_comes_back_with_its_port_and_its_state(tmp_path: Path, 
 
 
 async def _run(dsn: str, statement: str) -> object:
-    connection = await asyncpg.connect(dsn, timeout=5)
+    connection = await asyncpg.connect(dsn, timeout=30)
     try:
         return await connection.fetchval(statement)
     finally:

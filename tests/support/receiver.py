@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from shared.clock import monotonic
 from shared.messaging.bus import Ack, Disposition, Incoming
 
-PATIENCE = 20.0  # seconds; a test fails after them, it never waits them out otherwise
+PATIENCE = 30.0  # seconds; a test fails after them, it never waits them out otherwise
 _POLL = 0.02  # seconds
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from aiohttp import web
 from standardwebhooks import Webhook
 
-PATIENCE = 15.0  # seconds
+PATIENCE = 30.0  # seconds; on a machine that has much else to do
 
 
 @dataclass(frozen=True, slots=True)

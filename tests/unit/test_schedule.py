@@ -16,7 +16,7 @@ async def running(table: Sequence[Every[list[str]]], deps: list[str]) -> AsyncIt
     """As long as the block lasts, at most for some seconds."""
     task = asyncio.create_task(run_schedule(table, deps))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             yield task
     finally:
         task.cancel()

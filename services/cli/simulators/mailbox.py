@@ -68,7 +68,7 @@ class Mailbox:
         """What was accepted, oldest first."""
         return self._arrivals.all
 
-    async def wait_for(self, predicate: Callable[[ReceivedMail], bool], timeout: float = 10.0) -> ReceivedMail:
+    async def wait_for(self, predicate: Callable[[ReceivedMail], bool], timeout: float = 30.0) -> ReceivedMail:
         """The first mail that satisfies ``predicate``; `TimeoutError` after so many seconds."""
         return await self._arrivals.wait_for(predicate, timeout)
 

@@ -76,11 +76,11 @@ class TwilioSimulator:
         """What was taken, oldest first."""
         return self._arrivals.all
 
-    async def wait_for(self, predicate: Callable[[ReceivedSms], bool], timeout: float = 10.0) -> ReceivedSms:
+    async def wait_for(self, predicate: Callable[[ReceivedSms], bool], timeout: float = 30.0) -> ReceivedSms:
         """The first message that satisfies ``predicate``; `TimeoutError` after so many seconds."""
         return await self._arrivals.wait_for(predicate, timeout)
 
-    async def wait_for_receipt(self, predicate: Callable[[Receipt], bool], timeout: float = 10.0) -> Receipt:
+    async def wait_for_receipt(self, predicate: Callable[[Receipt], bool], timeout: float = 30.0) -> Receipt:
         """The first posted receipt that satisfies ``predicate``; `TimeoutError` after so many seconds."""
         return await self._receipts.posted.wait_for(predicate, timeout)
 
