@@ -22,6 +22,7 @@ from services.notifier.adapters.webhook_http import open_posters
 from services.notifier.consumers import TABLE
 from services.notifier.deps import Deps
 from services.notifier.handlers.dispatch import dispatching
+from services.notifier.handlers.webhook_dispatch import dispatching_webhooks
 from services.notifier.settings import NotifierSettings
 from shared.clock import host_now
 from shared.contracts.codec import decode, encode
@@ -42,6 +43,7 @@ from shared.secret import Secret
 from tests.conftest import DatabaseFor
 from tests.support.eventually import eventually
 from tests.support.tenants import new_tenant
+from tests.support.webhook_receiver import WebhookReceiver
 
 ADDRESS = "ann@acme.example"
 NUMBER = "+4915112345678"
@@ -246,3 +248,18 @@ OpenDesk = Callable[[UUID], Desk]
 async def open_desk(desk: Desk) -> OpenDesk:
     """The same notifier for another tenant."""
     return lambda tenant_id: replace(desk, tenant_id=tenant_id)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    """The tenant's server."""
+    async with WebhookReceiver() as server:
+        yield server
+
+
+@pytest.fixture
+async def posting(desk: Desk, receiver: WebhookReceiver) -> AsyncIterator[None]:
+    """What is due is posted."""
+    async with dispatching_webhooks(desk.deps):
+        yield
+        receiver.release.set()

@@ -35,6 +35,7 @@ from tests.conftest import DatabaseFor
 from tests.support.tenants import new_tenant
 
 ANN = "ann"
+HOUR = 3600  # seconds
 DAY = 24 * 3600  # seconds
 EVERYBODY = Policy(required=Requirement(scope=Scope.ALL), grace_days=7)
 
@@ -303,3 +304,12 @@ async def open_service(
 async def service(open_service: OpenService, dsn: str) -> Service:
     """The service before a sandbox tenant of one's own."""
     return open_service(await new_tenant(dsn))
+
+
+@pytest.fixture
+async def ann(service: Service) -> Service:
+    """A tenant whose Ann has a proved mailbox and an authenticator."""
+    await service.put()
+    await service.hear(commands.ProveMailbox(digest=contact("ann-mail").digest))
+    await service.enrol()
+    return service

@@ -5,21 +5,12 @@ import datetime as dt
 import pytest
 
 from shared.contracts import events
-from shared.contracts.commands import Notify, ProveMailbox, SendEmail, StartRecovery
+from shared.contracts.commands import Notify, SendEmail, StartRecovery
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import RecoveryView, RefusalCode
 from shared.contracts.types import Channel, DeliveryId, RecoveryId, RecoveryState
 from shared.ids import new_id
 from tests.handlers.policy.conftest import ANN, DAY, Service, contact
-
-
-@pytest.fixture
-async def ann(service: Service) -> Service:
-    """A tenant whose Ann has a proved mailbox and an authenticator."""
-    await service.put()
-    await service.hear(ProveMailbox(digest=contact("ann-mail").digest))
-    await service.enrol()
-    return service
 
 
 async def dispute(

@@ -19,10 +19,9 @@ from shared.contracts.replies import AccountView, PolicyView, RefusalCode
 from shared.contracts.types import EnforcementState, FactorId, FactorType
 from shared.db.account_lock import lock_account
 from shared.ids import new_id
-from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, Service
+from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, HOUR, Service
 from tests.support.eventually import eventually
 
-HOUR = 3600
 NOBODY = Policy()
 
 

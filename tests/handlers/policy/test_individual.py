@@ -10,7 +10,6 @@ from shared.contracts.replies import AccountView, EnforcementView, PolicyView, R
 from shared.contracts.types import Acting, EnforcementState, Role
 from tests.handlers.policy.conftest import ANN, DAY, EVERYBODY, Service, contact, new_factor_id
 
-HOUR = 3600
 BOB = "bob"
 NOBODY = Policy()
 
