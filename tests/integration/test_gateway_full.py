@@ -14,7 +14,7 @@ import pytest
 
 from services.gateway import app as gateway
 from services.gateway import middleware
-from services.gateway.api import auth
+from services.gateway.api import known_keys
 from services.gateway.app import Serving
 from services.gateway.settings import GatewaySettings
 from services.otp_worker import app as otp_worker
@@ -182,8 +182,8 @@ async def test_requests_that_wait_for_a_connection_are_bounded(
     """
     monkeypatch.setattr(pool, "MOST_WAITING", MOST)
     monkeypatch.setattr(asker, "MOST_HANDING_IN", MOST)
-    monkeypatch.setattr(auth, "CACHED_FOR", LONG.total_seconds())  # who calls need not be read
-    monkeypatch.setattr(auth, "RENEWED_AFTER", LONG.total_seconds())
+    monkeypatch.setattr(known_keys, "CACHED_FOR", LONG.total_seconds())  # who calls need not be read
+    monkeypatch.setattr(known_keys, "RENEWED_AFTER", LONG.total_seconds())
     common = {"database_url": dsn, "key_dir": key_dir, "database_pool": CONNECTIONS}
     async with serving(common) as running, worker(common):
         client = await caller(dsn, running, session)
