@@ -1,11 +1,20 @@
 """Handing messages over, and who gets them."""
 
+import asyncio
 import datetime as dt
 
+import pytest
+
 from shared.clock import host_now
+from shared.db.pool import Database
+from shared.messaging import relay as relaying
 from shared.messaging.bus import Exchange, Outgoing, PublishOutcome
+from shared.messaging.outbox import OutboxRow
+from tests.support.lanes_transport import ROLE
 from tests.support.receiver import Receiver
 from tests.support.transports import Transport, command, event, new_lane
+
+NEVER = 3600.0  # seconds
 
 
 async def test_command_reaches_its_lane(transport: Transport) -> None:
@@ -69,6 +78,39 @@ async def test_event_reaches_every_lane_that_bound_its_type(transport: Transport
         everything: [b"1", b"2", b"end"],
         other: [b"end"],
     }
+
+
+async def test_command_does_not_wait_for_facts_to_become_many(
+    transport: Transport, lanes_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody waits for the mail of a command; nobody for a fact to be written down among others."""
+    monkeypatch.setattr(relaying, "PACE", NEVER)
+    topic, mails = new_lane().name, new_lane()
+    log = new_lane(binds=(f"{topic}.#",))
+    facts, commands = Receiver(), Receiver()
+    first, second, mail = event(f"{topic}.a", b"first"), event(f"{topic}.b", b"second"), command(mails)
+    async with transport.bus(log, mails) as bus, Database(lanes_dsn, role=ROLE, name="test") as database:
+        await bus.consume(log, facts.receive)
+        await bus.consume(mails, commands.receive)
+        relay = relaying.Relay(database, bus)
+        running = asyncio.create_task(relay.run())
+        relay.hand_over([_row(first)])
+        await facts.wait_for(1)
+        relay.hand_over([_row(second), _row(mail)])
+        await commands.wait_for(1)
+        assert facts.bodies == [b"first"]
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def _row(message: Outgoing) -> OutboxRow:
+    return OutboxRow(
+        message_id=message.message_id,
+        tenant_id=None,
+        exchange=message.exchange,
+        routing_key=message.routing_key,
+        body=message.body,
+    )
 
 
 async def test_message_that_nobody_takes_is_unroutable(transport: Transport) -> None:

@@ -110,9 +110,9 @@ class PostgresLanes:
         return outcomes
 
     def destination(self, exchange: Exchange, routing_key: str) -> str:
-        """See `Bus`. One table takes all."""
-        del exchange, routing_key
-        return "bus.lane_messages"
+        """See `Bus`. One table takes all; but facts wait to become many, and no command waits with them."""
+        del routing_key
+        return f"bus.lane_messages {exchange}"
 
     async def request(self, lane: str, outgoing: Outgoing) -> bytes:
         """See `Bus`."""
