@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from shared.clock import host_now, monotonic
-from shared.messaging.bus import Ack, Disposition, Incoming, NoReply, Outgoing, PublishOutcome, Reply, Unavailable
+from shared.messaging.bus import (
+    Ack,
+    Disposition,
+    Incoming,
+    NoReply,
+    Outgoing,
+    PublishOutcome,
+    Reply,
+    Retry,
+    Unavailable,
+)
 from shared.messaging.rabbitmq import RabbitBus
 from shared.messaging.topology import Lane
 from tests.support.rabbitmq import Rabbit
@@ -187,6 +197,28 @@ async def test_message_in_hand_while_the_link_is_lost_is_finished(broker: Rabbit
         await eventually(lambda: finished[-1].body == b"next")
     assert finished[0].message_id == finished[1].message_id
     assert finished[1].attempt == 0
+
+
+async def test_what_failed_for_now_while_links_are_lost_is_tried_again(broker: Rabbit) -> None:
+    """It goes up the ladder over one link and off its lane over another: without them it is still there."""
+    lane, begun, release = new_lane(batch=8), asyncio.Event(), asyncio.Event()
+    receiver = Receiver(lambda got: Ack() if got.attempt else Retry("flaky"))
+
+    async def receive(batch: Sequence[Incoming]) -> list[Disposition]:
+        begun.set()
+        await release.wait()
+        return await receiver.receive(batch)
+
+    async with _bus(broker, lane) as bus:
+        await bus.consume(lane, receive)
+        await bus.publish(sent := [command(lane) for _ in range(8)])
+        await begun.wait()
+        sessions = [link.session for link in (bus._consuming, bus._commands.link) if link.session]
+        broker.ctl("close_all_connections", "test")
+        await eventually(lambda: all(each.is_over() for each in sessions))
+        release.set()
+        ids = {each.message_id for each in sent}
+        await eventually(lambda: ids == {got.message_id for got in receiver.messages if got.attempt})
 
 
 async def test_silent_host_is_passed_over(broker: Rabbit) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import aio_pika
 import pytest
 
 from shared.ids import new_id
-from shared.messaging.bus import Disposition, Exchange, Incoming, PublishOutcome, Reply, Retry
+from shared.messaging.bus import Disposition, Exchange, Incoming, Reply
 from shared.messaging.rabbitmq import RabbitBus, names
 from shared.messaging.rabbitmq.feed import PREFETCH_MOST
 from shared.messaging.rabbitmq.frames import Framed, listing, pack
@@ -177,60 +176,6 @@ async def test_batch_of_a_paced_lane_that_cannot_grow_does_not_wait(
     assert receiver.sizes == [1, count]
 
 
-async def test_frame_that_comes_again_is_done_one_by_one(transport: RabbitTransport, rabbit: Rabbit) -> None:
-    """One of them may be what ended its worker: those before it are done, whatever becomes of it."""
-    lane, receiver = new_lane(batch=64), Receiver()
-    async with transport.bus(lane) as bus:
-        sent = [command(lane, body) for body in MANY]
-        assert await bus.publish(sent) == [PublishOutcome.CONFIRMED] * len(sent)
-        await _take_and_end(rabbit, lane, len(sent))
-        await bus.consume(lane, receiver.receive)
-        await receiver.wait_for(len(sent))
-    assert receiver.sizes == [1] * len(sent)
-    assert [got.message_id for got in receiver.messages] == [each.message_id for each in sent]
-
-
-async def test_frame_that_was_not_begun_goes_back_when_its_worker_stops(
-    transport: RabbitTransport, rabbit: Rabbit
-) -> None:
-    """A process that is replaced ends what it has begun, and not sixty times two hundred messages one by one."""
-    lane, before, after = new_lane(batch=64), Receiver(), Receiver()
-    gate = Gate(before.receive)
-    async with transport.bus(lane) as bus:
-        frames = [[command(lane, body) for body in [b"hangs", *MANY]] for _ in range(2)]
-        for frame in frames:
-            await bus.publish(frame)
-        await _take_and_end(rabbit, replace(lane, workers=2), sum(len(frame) for frame in frames))
-        await bus.consume(lane, gate.receive)
-        await gate.begun.wait()
-        stopping = asyncio.create_task(bus.stop_consuming())
-        assert not (await asyncio.wait({stopping}, timeout=0.1))[0]  # it waits for what is in hand
-        gate.open.set()
-        await stopping
-    async with transport.bus(lane) as bus:
-        await bus.consume(lane, after.receive)
-        await after.wait_for(len(frames[0]))
-    handled = [[got.message_id for got in receiver.messages] for receiver in (before, after)]
-    assert sorted(handled) == sorted([each.message_id for each in frame] for frame in frames)
-
-
-async def test_frame_that_keeps_ending_its_worker_is_set_aside_message_by_message(
-    transport: RabbitTransport, rabbit: Rabbit
-) -> None:
-    """After three deaths each of them waits in a queue where one ends nobody else's work; none is lost."""
-    lane, receiver, neighbours = new_lane(batch=64), Receiver(), [b"a", b"b", b"c"]
-    async with transport.bus(lane) as bus:
-        sent = [command(lane, body) for body in MANY]
-        await bus.publish(sent)
-        for _ in range(3):
-            await _take_and_end(rabbit, lane, 1)
-        await bus.publish([command(lane, body) for body in neighbours])
-        await bus.consume(lane, receiver.receive)
-        await receiver.wait_for(len(sent) + len(neighbours))
-    assert sorted(receiver.bodies) == sorted([*MANY, *neighbours])
-    assert {got.message_id for got in receiver.messages} >= {each.message_id for each in sent}
-
-
 async def test_frame_that_the_broker_gave_up_is_parked_message_by_message(
     transport: RabbitTransport, rabbit: Rabbit
 ) -> None:
@@ -245,22 +190,6 @@ async def test_frame_that_the_broker_gave_up_is_parked_message_by_message(
         await bus.consume_dead([lane], dead.receive)
         letters = await dead.wait_for(2)
     assert [(letter.message_id, letter.body) for letter in letters] == [(each.message_id, each.body) for each in framed]
-
-
-async def _take_and_end(rabbit: Rabbit, lane: Lane, count: int) -> None:
-    """A worker that took so many messages, and was never heard of again."""
-    taken, for_ever = Receiver(), asyncio.Event()
-
-    async def hang(batch: Sequence[Incoming]) -> list[Disposition]:
-        await taken.receive(batch)
-        await for_ever.wait()
-        return [Retry("ended") for _ in batch]
-
-    async with RabbitBus(rabbit.urls, name="ends", lanes=[lane]) as ending:
-        await ending.consume(lane, hang)
-        await taken.wait_for(count)
-        await ending._consuming.close()  # as if its process had been killed
-        for_ever.set()  # what it says now is heard by nobody
 
 
 def _batches(receiver: Receiver) -> list[list[bytes]]:

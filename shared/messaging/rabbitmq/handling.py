@@ -21,6 +21,7 @@ from shared.messaging.topology import KILLER_AFTER, Lane
 
 Judged = tuple[Incoming, Disposition]
 
+APART_AFTER = 2  # deliveries of a frame that ended without a word; one may be a lost link's, which ends nobody
 HOLD_PAUSE = 1.0  # seconds between two tries to move a message
 
 log = structlog.get_logger()
@@ -47,15 +48,29 @@ class WorkHandling:
             await self._handle(together, most=self._lane.batch)
         for each in others:
             if each.is_frame_again and not each.is_stale():  # the one before it may have taken its time
-                await self.handle_alone([each])
+                await self._handle_again(each)
 
     async def handle_alone(self, batch: Sequence[Delivery]) -> None:
-        """Deliveries of the solo queue, and frames that come again: one by one, for one may be what ends its worker."""
+        """Deliveries of the solo queue: one by one, for one may be what ends its worker."""
         await self._handle(batch, most=1)
 
     async def _handle(self, batch: Sequence[Delivery], *, most: int) -> None:
         judged = await judge_all(self._receive, [each.parts for each in batch], most=most)
         await asyncio.gather(*(self._settle(*pair) for pair in zip(batch, judged, strict=True)))
+
+    async def _handle_again(self, frame: Delivery) -> None:
+        """By itself, for it may be what ended its worker; and from the second time on one by one, for as long as nobody
+        else has it.
+        """
+        if frame.deliveries_before < APART_AFTER:
+            await self._handle([frame], most=self._lane.batch)
+            return
+        judged: list[Judged] = []
+        for part in frame.parts:
+            if frame.is_lost():
+                return
+            judged += zip([part], await judge(self._receive, [part]), strict=True)
+        await self._settle(frame, judged)
 
     async def _settle(self, delivery: Delivery, judged: Sequence[Judged]) -> None:
         match judged:
