@@ -17,7 +17,7 @@ from shared.observability.metrics import OUTBOX_PUBLISHED
 log = structlog.get_logger()
 
 ROOM = 2_000  # rows waiting in memory; more stay in the table for the sweep
-BATCH = 100  # rows: as many as a worker takes of commands that come in lists
+BATCH = 100  # rows: as many as a worker takes of most commands that come in lists; two make a page of deadlines
 BATCH_OF_FACTS = 200  # rows: as many as the log takes in one transaction
 AT_ONCE = 200  # rows; so many to a queue without a leader leave its connection usable for others, 500 do not
 SLOW_AFTER = 0.05  # seconds a batch is alone on its way, so that what comes meanwhile travels together

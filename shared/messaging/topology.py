@@ -68,7 +68,7 @@ POLICY_COMMANDS = Lane(
     ),
     pace=PACE_OF_FACTS,
 )
-POLICY_DEADLINES = Lane(name="policy.deadlines", workers=2, batch=100)  # a whole helpdesk's at one instant
+POLICY_DEADLINES = Lane(name="policy.deadlines", workers=2, batch=200)  # a whole helpdesk's at one instant
 NOTIFIER_REQUESTS = Lane(name="notifier.requests", is_request=True, workers=2)
 NOTIFIER_EMAIL = Lane(name="notifier.email", batch=64)
 NOTIFIER_SMS = Lane(name="notifier.sms", batch=64)
