@@ -13,6 +13,7 @@ from shared.db.connection import Connection
 
 ANSWER_LIFETIME = dt.timedelta(hours=24)
 SECRET_LIFETIME = dt.timedelta(minutes=10)  # of an answer that holds a secret; afterwards 409 `already_answered`
+PURGED_AT_ONCE = 5_000  # rows
 
 
 class AnsweredMeanwhile(Exception):
@@ -70,9 +71,16 @@ async def forget_scopes(conn: Connection, tenant_id: UUID, scopes: Sequence[str]
     )
 
 
-async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:
-    """Delete answers whose time is over and blank the secrets of younger ones; whether there may be more to do."""
-    blanked = await conn.execute(
+async def purge_answers(conn: Connection) -> bool:
+    """Blank secrets and delete answers whose time is over; whether there may be more to do."""
+    blanked = await blank_secrets(conn)
+    deleted = await delete_answers(conn)
+    return PURGED_AT_ONCE in (blanked, deleted)
+
+
+async def blank_secrets(conn: Connection) -> int:
+    """Blank answers that hold a secret once its time is over; how many. Their rows stay: the key was answered."""
+    status = await conn.execute(
         """
         WITH due AS MATERIALIZED (
           SELECT tenant_id, scope, key FROM bus.answers
@@ -83,9 +91,14 @@ async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:
          WHERE a.tenant_id = ANY (ARRAY[due.tenant_id]) AND (a.scope, a.key) = (due.scope, due.key)
         """,
         SECRET_LIFETIME,
-        limit,
+        PURGED_AT_ONCE,
     )
-    deleted = await conn.execute(
+    return _rows(status)
+
+
+async def delete_answers(conn: Connection) -> int:
+    """Delete answers whose time is over; how many."""
+    status = await conn.execute(
         """
         WITH due AS MATERIALIZED (
           SELECT tenant_id, scope, key FROM bus.answers
@@ -95,9 +108,9 @@ async def purge_answers(conn: Connection, *, limit: int = 5_000) -> bool:
          WHERE a.tenant_id = ANY (ARRAY[due.tenant_id]) AND (a.scope, a.key) = (due.scope, due.key)
         """,
         ANSWER_LIFETIME,
-        limit,
+        PURGED_AT_ONCE,
     )
-    return limit in (_rows(blanked), _rows(deleted))
+    return _rows(status)
 
 
 def _rows(status: str) -> int:

@@ -78,7 +78,8 @@ DUE = frozenset(
         "otp_worker.expiry.expire_factors",
         "policy.timers.delete_ended_timers",
         "notifier.deliveries.claim_expired_leases",
-        "messaging.answers.purge_answers",
+        "messaging.answers.blank_secrets",
+        "messaging.answers.delete_answers",
         "messaging.outbox.claim_leftovers",
     }
 )

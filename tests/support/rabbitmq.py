@@ -117,11 +117,6 @@ class Rabbit:
         if wait:
             self.wait_until_up(node)
 
-    def restart(self, node: int = 0) -> None:
-        """`kill`, then `start_node`."""
-        self.kill(node)
-        self.start_node(node)
-
     def is_up(self, node: int = 0) -> bool:
         """Whether the node accepts AMQP, which it does last. Raises `RabbitFailed` when it ended by itself."""
         process = self._nodes[node].process
