@@ -5,7 +5,7 @@ It lives half-open: at `expires_at` it is over. Ten minutes, five attempts over 
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.otp_worker.domain.backup_code import Kind
 from services.otp_worker.domain.throttle import Throttle, after_backup_failure, after_code_failure, suspends_factor
@@ -115,6 +115,27 @@ def fail_mailed_code(challenge: Challenge, throttle: Throttle) -> Failure:
     """Count a wrong code of a mailbox that is being proved: no second factor is guessed at, so no throttle."""
     return Failure(
         attempts=challenge.attempts + 1, is_exhausted=challenge.attempts + 1 >= MAX_ATTEMPTS, throttle=throttle
+    )
+
+
+def as_failed(challenge: Challenge, failure: Failure, *, is_hinted: bool = False) -> Challenge:
+    """Open → open with an attempt less, or exhausted. ``is_hinted``: the answer says how far a clock is off."""
+    return replace(
+        challenge,
+        state=ChallengeState.EXHAUSTED if failure.is_exhausted else ChallengeState.OPEN,
+        attempts=failure.attempts,
+        is_hinted=challenge.is_hinted or is_hinted,
+    )
+
+
+def as_verified(challenge: Challenge, *, by: str, now: dt.datetime, factor_id: FactorId | None = None) -> Challenge:
+    """Open → verified, by a method or by `MAILBOX`."""
+    return replace(
+        challenge,
+        state=ChallengeState.VERIFIED,
+        verified_at=now,
+        verified_by=by,
+        verified_factor_id=factor_id,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from services.otp_worker.adapters.sealed import open_typed
 from services.otp_worker.announcements import challenge_verified, factor_notice, factor_revoked, mailbox_proved, say
 from services.otp_worker.deps import Deps
-from services.otp_worker.domain.challenge import closed_reason, fail_mailed_code
+from services.otp_worker.domain.challenge import as_verified, closed_reason, fail_mailed_code
 from services.otp_worker.domain.enrolment import still_proves
 from services.otp_worker.domain.factor import Enrolment, Factor
 from services.otp_worker.domain.sending import Send, decide_send
@@ -31,7 +31,7 @@ from shared.contracts.commands import ConfirmEnrolment, SendEnrolmentCode
 from shared.contracts.envelope import Envelope
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import ConfirmationAnswer, RefusalCode
-from shared.contracts.types import ChallengeState, FactorId, FactorState, Purpose
+from shared.contracts.types import FactorId, FactorState, Purpose
 from shared.db.account_lock import lock_account
 from shared.messaging.outcome import Ok, Outcome, Refused, refuse
 from shared.messaging.unit_of_work import UnitOfWork
@@ -140,28 +140,16 @@ async def _is_unfounded(uow: UnitOfWork, enrolment: Enrolment, attempt: Attempt)
 async def _activate(
     asked: Confirm, uow: UnitOfWork, deps: Deps, changes: Changes, pending: _Pending, step: int | None
 ) -> Outcome:
-    account, factor, challenge = pending.attempt.account, pending.factor, pending.attempt.challenge
+    account, factor = pending.attempt.account, pending.factor
     if not await activate_factor(uow.conn, account.tenant_id, factor.id, step=step, at=account.now):
         return refuse(RefusalCode.FACTOR_NOT_PENDING)
-    method = factor.method
-    verified = replace(
-        challenge,
-        state=ChallengeState.VERIFIED,
-        verified_at=account.now,
-        verified_by=method.value,
-        verified_factor_id=factor.id,
-    )
-    changes.judged.append((account.tenant_id, verified, account.now))
-    _note_success(changes, pending)
     before = [each for each in pending.attempt.factors if each.is_held]
     is_first = not before
-    confirmed = events.FactorConfirmed(factor_id=factor.id, factor_type=factor.type, is_first=is_first)
-    changes.say([challenge_verified(asked, account, challenge, method, factor.id), say(asked, account, confirmed)])
-    changes.say(mailbox_proved(asked, account, factor.contact))
+    _note_success(asked, changes, pending, is_first=is_first)
+    await _replace(asked, uow, changes, pending, before)
     active = replace(
         factor, state=FactorState.ACTIVE, confirmed_at=account.now, expires_at=None, last_used_at=account.now
     )
-    await _replace(asked, uow, changes, pending, before)
     changes.say(factor_notice(asked, account, before, Notification.FACTOR_ADDED, active))
     await end_trusts(asked, uow, changes, account, "factors_changed")
     codes = await _begin_anew(asked, uow, changes, pending) if is_first else ShownCodes()
@@ -187,8 +175,16 @@ async def _begin_anew(asked: Confirm, uow: UnitOfWork, changes: Changes, pending
     return await make_codes(asked, uow, changes, account)
 
 
-def _note_success(changes: Changes, pending: _Pending) -> None:
-    account = pending.attempt.account
+def _note_success(asked: Confirm, changes: Changes, pending: _Pending, *, is_first: bool) -> None:
+    """The challenge is passed, the wait is over, and whoever listens hears that there is a factor."""
+    account, factor, challenge = pending.attempt.account, pending.factor, pending.attempt.challenge
+    verified = as_verified(challenge, by=factor.method.value, now=account.now, factor_id=factor.id)
+    changes.judged.append((account.tenant_id, verified, account.now))
+    confirmed = events.FactorConfirmed(factor_id=factor.id, factor_type=factor.type, is_first=is_first)
+    changes.say(
+        [challenge_verified(asked, account, challenge, factor.method, factor.id), say(asked, account, confirmed)]
+    )
+    changes.say(mailbox_proved(asked, account, factor.contact))
     state = account.state
     changes.keep(
         account,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from services.otp_worker.announcements import Cause, code_failed, factor_notice, notice, say
-from services.otp_worker.domain.challenge import Failure
+from services.otp_worker.domain.challenge import Failure, as_failed
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.sending import seconds_until
 from services.otp_worker.domain.throttle import code_factors_closed_until
@@ -13,7 +13,7 @@ from services.otp_worker.handlers.changes import Changes
 from shared.contracts import events
 from shared.contracts.notifications import Notification
 from shared.contracts.replies import Refusal, RefusalCode
-from shared.contracts.types import ChallengeState, FactorId
+from shared.contracts.types import FactorId
 from shared.messaging.outcome import Refused, refuse
 
 
@@ -46,13 +46,7 @@ def reject(
 
 def _count(attempt: Attempt, failure: Failure, changes: Changes, *, is_hinted: bool) -> None:
     account, challenge = attempt.account, attempt.challenge
-    after = replace(
-        challenge,
-        state=ChallengeState.EXHAUSTED if failure.is_exhausted else ChallengeState.OPEN,
-        attempts=failure.attempts,
-        is_hinted=challenge.is_hinted or is_hinted,
-    )
-    changes.judged.append((account.tenant_id, after, account.now))
+    changes.judged.append((account.tenant_id, as_failed(challenge, failure, is_hinted=is_hinted), account.now))
     changes.keep(account, replace(account.state, throttle=failure.throttle))
 
 

@@ -9,14 +9,14 @@ from services.otp_worker.adapters.tokens import new_token
 from services.otp_worker.announcements import Cause, Said, challenge_verified, device_trusted, mailbox_proved
 from services.otp_worker.deps import Deps
 from services.otp_worker.domain.account import Account
-from services.otp_worker.domain.challenge import MAILBOX
+from services.otp_worker.domain.challenge import MAILBOX, as_verified
 from services.otp_worker.domain.factor import Factor
 from services.otp_worker.domain.throttle import after_success
 from services.otp_worker.domain.trusted_device import TrustedDevice, device_name, may_trust
 from services.otp_worker.handlers.attempts import Attempt, Mailbox
 from services.otp_worker.handlers.changes import Changes
 from shared.contracts.replies import TrustedDeviceToken, VerifyAnswer
-from shared.contracts.types import ChallengeState, Context, DeviceId, Method
+from shared.contracts.types import Context, DeviceId, Method
 from shared.crypto.digests import token_digest
 from shared.ids import new_id
 from shared.messaging.outcome import Ok
@@ -37,7 +37,7 @@ class Proof:
 def prove_mailbox(cause: Cause, attempt: Attempt, target: Mailbox, changes: Changes) -> Ok:
     """The mailbox of an enrolment or a recovery: proved, which is no second factor and so no assertion."""
     account, challenge = attempt.account, attempt.challenge
-    verified = replace(challenge, state=ChallengeState.VERIFIED, verified_at=account.now, verified_by=MAILBOX)
+    verified = as_verified(challenge, by=MAILBOX, now=account.now)
     changes.judged.append((account.tenant_id, verified, account.now))
     changes.say([challenge_verified(cause, account, challenge, Method.EMAIL)])
     changes.say(mailbox_proved(cause, account, target.contact))
@@ -66,14 +66,9 @@ def accept(
 
 def _count(attempt: Attempt, proof: Proof, changes: Changes) -> None:
     """The challenge is verified, the wait is over, the factor and its step are used."""
-    account, method = attempt.account, proof.method
-    verified = replace(
-        attempt.challenge,
-        state=ChallengeState.VERIFIED,
-        verified_at=account.now,
-        verified_by=method.value,
-        verified_factor_id=proof.factor.id if proof.factor is not None else None,
-    )
+    account = attempt.account
+    factor_id = proof.factor.id if proof.factor is not None else None
+    verified = as_verified(attempt.challenge, by=proof.method.value, now=account.now, factor_id=factor_id)
     changes.judged.append((account.tenant_id, verified, account.now))
     throttle = after_success(account.state.throttle)
     state = changes.state_of(account)
