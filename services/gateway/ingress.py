@@ -93,7 +93,7 @@ class Ingress:
         if incoming.tenant_id is None:
             return "publisher_unknown"
         given = self._event(incoming)
-        async with self._database.transaction([incoming.tenant_id]) as conn:
+        async with self._database.transaction([incoming.tenant_id], is_own_work=True) as conn:
             tenant = await find_tenant(conn, incoming.tenant_id)
             if tenant is None:
                 return "tenant_unknown"

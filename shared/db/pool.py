@@ -97,16 +97,17 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, tenants: Collection[UUID] = (), *, work_queues: bool = False
+        self, tenants: Collection[UUID] = (), *, work_queues: bool = False, is_own_work: bool = False
     ) -> AsyncIterator[Connection]:
         """``BEGIN``, name the tenants, ``COMMIT``; ``ROLLBACK`` on any exception.
 
         ``work_queues``: also see the rows of every tenant in the tables that are queues of work (due timers, leased
-        deliveries, unpublished messages). That is a process's own work, of which there is little, as on its lanes: who
-        asks for a tenant is refused at once when too many wait for a connection. Raises `StoreUnavailable`, also when
-        the outcome of the commit is not known, and `NotCommitted` when the block swallowed an error of the database.
+        deliveries, unpublished messages). That is a process's own work, of which there is little, as on its lanes
+        (``is_own_work``): it waits its turn, and who else asks for a tenant is refused at once when too many wait for a
+        connection. Raises `StoreUnavailable`, also when the outcome of the commit is not known, and `NotCommitted` when
+        the block swallowed an error of the database.
         """
-        if self._waiting >= MOST_WAITING and not work_queues:
+        if self._waiting >= MOST_WAITING and not (work_queues or is_own_work):
             raise StoreUnavailable("too many wait for a connection")
         visible = "{" + ",".join(str(UUID(bytes=tenant.bytes)) for tenant in tenants) + "}"
         begin = f"BEGIN; SET LOCAL deskfactor.tenants = '{visible}'"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,21 +16,32 @@ import pytest
 from services.gateway import app as gateway
 from services.gateway import middleware
 from services.gateway.api import known_keys
+from services.gateway.api.contacts import Contacts
 from services.gateway.app import Serving
+from services.gateway.ingress import Ingress
 from services.gateway.settings import GatewaySettings
 from services.otp_worker import app as otp_worker
 from services.otp_worker.settings import OtpWorkerSettings
+from shared.clock import host_now
+from shared.crypto.keyring import load_ring
 from shared.db import pool
+from shared.db.connection import StoreUnavailable
+from shared.ids import new_id
 from shared.messaging import coalescing
+from shared.messaging.bus import Ack, Incoming
 from shared.messaging.coalescing import MOST_FRAMES, MOST_MESSAGES
-from shared.messaging.postgres_lanes import asker, requests
+from shared.messaging.postgres_lanes import PostgresLanes, asker, requests
 from shared.messaging.rabbitmq import parts
 from shared.messaging.rabbitmq.names import queue_of
-from shared.messaging.topology import OTP_LOGINS
+from shared.messaging.relay import Relay
+from shared.messaging.topology import GATEWAY_INGRESS, OTP_LOGINS
 from shared.settings import load_settings
+from tests.conftest import DatabaseFor
 from tests.support.api_client import Answer, Client, store_key
 from tests.support.eventually import eventually
+from tests.support.publisher import event
 from tests.support.rabbitmq import Rabbit
+from tests.support.receiver import PATIENCE
 from tests.support.tenants import new_tenant
 
 LONG = dt.timedelta(minutes=10)  # nobody's time is over before the test is, however busy the machine
@@ -203,6 +215,32 @@ async def test_requests_that_wait_for_a_connection_are_bounded(
         assert [each.status for each in await reading.all_answered()].count(200) == left
         assert [each.code for each in await signing_in.all_answered()].count("account_not_found") == MOST
         await judge_once(client)
+
+
+async def test_what_tenants_publish_waits_its_turn_beside_those_who_are_refused(
+    dsn: str, key_dir: Path, database_for: DatabaseFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asks again for it: refused at once like a request, it would be held for as long as too many ask, and with
+    it what all other tenants publish.
+    """
+    monkeypatch.setattr(pool, "MOST_WAITING", 0)  # the others never become fewer
+    database, tenant_id = await database_for("gateway"), await new_tenant(dsn)
+    rings = {name: load_ring(key_dir, name) for name in ("seal.gateway", "seal.notifier", "digest.gateway")}
+    contacts = Contacts(destinations=rings["seal.notifier"], digests=rings["digest.gateway"])
+    relay = Relay(database, PostgresLanes(database, name="gateway"))
+    published = Incoming(
+        lane=GATEWAY_INGRESS.name,
+        message_id=new_id(),
+        body=json.dumps(event("account.password_changed")).encode(),
+        first_seen_at=host_now(),
+        tenant_id=tenant_id,
+    )
+    with pytest.raises(StoreUnavailable):
+        async with database.transaction([tenant_id]):
+            pass
+    async with asyncio.timeout(PATIENCE):
+        taken = await Ingress(database, relay, contacts, rings["seal.gateway"]).receive([published])
+    assert taken == [Ack()]
 
 
 @contextlib.asynccontextmanager

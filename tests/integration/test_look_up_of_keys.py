@@ -28,11 +28,11 @@ class Counting(Database):
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, tenants: Collection[UUID] = (), *, work_queues: bool = False
+        self, tenants: Collection[UUID] = (), *, work_queues: bool = False, is_own_work: bool = False
     ) -> AsyncIterator[Connection]:
         """See `Database.transaction`."""
         self.transactions += 1
-        async with super().transaction(tenants, work_queues=work_queues) as conn:
+        async with super().transaction(tenants, work_queues=work_queues, is_own_work=is_own_work) as conn:
             yield conn
 
 
@@ -45,10 +45,10 @@ class Held(Counting):
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, tenants: Collection[UUID] = (), *, work_queues: bool = False
+        self, tenants: Collection[UUID] = (), *, work_queues: bool = False, is_own_work: bool = False
     ) -> AsyncIterator[Connection]:
         """See `Database.transaction`."""
-        async with super().transaction(tenants, work_queues=work_queues) as conn:
+        async with super().transaction(tenants, work_queues=work_queues, is_own_work=is_own_work) as conn:
             yield conn
             self.has_read.set()
             await self.may_end.wait()
