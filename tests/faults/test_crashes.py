@@ -37,14 +37,15 @@ class _Round:
     done: int = 0
     repeated: int = 0  # requests that got no answer or a 503, and were sent again
 
-    async def sign_in(self, person: Person, now: dt.datetime) -> str:
+    async def sign_in(self, person: Person) -> str:
         """A login and its verification, each repeated under its key until it is answered; the challenge's id."""
         async with self.gate:
             self.begun += 1
             body = {"account_id": person.account_id, "first_factor": {"method": "password"}}
             login = await self.retried("/v1/logins", body)
             challenge: str = login["challenge"]["id"]
-            verified = await self.retried(f"/v1/challenges/{challenge}/verify", {"code": person.totp(now)})
+            code = person.totp(self.world.helpdesk.now)  # of now: before a slow machine has half of them in, it changes
+            verified = await self.retried(f"/v1/challenges/{challenge}/verify", {"code": code})
             assert "assertion" in verified
             self.done += 1
             if self.done == ACCOUNTS // 2:
@@ -85,9 +86,8 @@ async def test_a_thousand_logins_survive_kill_nine_of_every_service(own_stack: S
             turn = _Round(world)
             await turn.retried("/v1/sandbox/clock", {"advance_seconds": int(STEP.total_seconds())})
             world.helpdesk.moved(STEP)
-            now = world.helpdesk.now
             async with asyncio.TaskGroup() as tasks:
-                logins = [tasks.create_task(turn.sign_in(person, now)) for person in people]
+                logins = [tasks.create_task(turn.sign_in(person)) for person in people]
                 killed = tasks.create_task(turn.kill(own_stack, victim)) if victim else None
             challenges += [login.result() for login in logins]
             if killed is not None:
