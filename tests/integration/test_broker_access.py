@@ -411,7 +411,7 @@ async def test_rotating_and_removing_take_effect_at_once(
 
 
 async def _connections(broker: Rabbit) -> str:
-    return broker.ctl("list_connections", "user")
+    return await asyncio.to_thread(broker.ctl, "list_connections", "user")
 
 
 async def test_without_the_management_api_the_commands_are_printed_and_work(
