@@ -221,6 +221,22 @@ async def test_what_failed_for_now_while_links_are_lost_is_tried_again(broker: R
         await eventually(lambda: ids == {got.message_id for got in receiver.messages if got.attempt})
 
 
+@pytest.mark.parametrize("turns", [2, 6, 12, 20])
+async def test_publish_whose_link_ends_has_an_outcome(broker: Rabbit, turns: int) -> None:
+    """At whatever point it is met: the relay, and who asked, go on from there."""
+    lane, later = new_lane(), host_now() + dt.timedelta(hours=1)  # with which each leaves by itself
+    async with _bus(broker, lane) as bus:
+
+        async def end() -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            assert bus._commands.link.session
+            bus._commands.link.session.end("test")
+
+        outcomes, _ = await asyncio.gather(bus.publish([command(lane, expires_at=later) for _ in range(100)]), end())
+    assert set(outcomes) <= {PublishOutcome.CONFIRMED, PublishOutcome.REFUSED, PublishOutcome.UNKNOWN}
+
+
 async def test_silent_host_is_passed_over(broker: Rabbit) -> None:
     """A host that accepts connections and says nothing must not hide the one that works."""
     lane, receiver = new_lane(), Receiver()

@@ -33,6 +33,10 @@ def link_errors() -> Iterator[None]:
         raise LinkLost("cancelled by the library") from error
     except (AMQPError, TimeoutError, OSError, RuntimeError) as error:
         raise LinkLost(type(error).__name__) from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise LinkLost("ended by the library") from error  # with that, what waits for a channel closed without a reason
 
 
 def is_cancelled_by_caller() -> bool:

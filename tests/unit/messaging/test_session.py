@@ -1,4 +1,4 @@
-"""What a connection leaves behind that never came about."""
+"""What a connection leaves behind that never came about, and what ends with one."""
 
 import asyncio
 import gc
@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
+from aiormq.base import FutureStore
 
 from shared.messaging.rabbitmq.session import LinkLost, Session, link_errors
 
@@ -30,3 +31,18 @@ async def test_a_connection_that_fails_leaves_nothing_to_the_collector(
             await Session.open(hangs_up, name="test", heartbeat=10)
     await asyncio.to_thread(gc.collect)
     assert complaints == []
+
+
+async def test_what_the_library_ends_without_a_reason_ended_with_its_link() -> None:
+    """Taken for a fault of ours, a publish raised instead of having an outcome, and a consumer gave up its link."""
+    store = FutureStore(asyncio.get_running_loop())
+    confirmation = store.create_future()
+    await store.reject_all(None)
+    with pytest.raises(LinkLost), link_errors():
+        await confirmation
+
+
+async def test_a_fault_of_ours_is_not_taken_for_a_lost_link() -> None:
+    """It would be tried again for ever, and nobody would read of it."""
+    with pytest.raises(LookupError), link_errors():
+        raise LookupError
