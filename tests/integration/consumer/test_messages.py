@@ -1,11 +1,7 @@
-"""The consumer on a real database: what a crash, a poisonous message or an outage in the middle of its work leaves."""
+"""The consumer on a real database: what a crash, a poisonous message or a message that comes twice leaves."""
 
 import asyncio
-import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from uuid import UUID
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -13,121 +9,31 @@ import pytest
 from shared.clock import host_now
 from shared.contracts.codec import encode
 from shared.contracts.commands import ReadAccount, Unlock
-from shared.contracts.envelope import Command, Envelope, Message
+from shared.contracts.envelope import Command
 from shared.contracts.events import NotificationSent
 from shared.contracts.replies import RefusalCode
-from shared.contracts.types import RequestKey
-from shared.crypto.keyring import KeyRing, UnknownKey, load_ring
+from shared.crypto.keyring import UnknownKey
 from shared.db.connection import Connection
 from shared.db.pool import Database
 from shared.ids import new_id
-from shared.messaging import consumer
-from shared.messaging.answering import open_answer
-from shared.messaging.bus import Ack, Dead, Disposition, Incoming, Reply, Retry
-from shared.messaging.consumer import TRIES, Consumer
-from shared.messaging.handler_table import HandlerTable, Sift, heeded_if, on, sifted
-from shared.messaging.outcome import Deferred, Discard, Done, ListOutcome, Ok
-from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS, Lane
+from shared.messaging.bus import Ack, Dead, Incoming, Reply, Retry
+from shared.messaging.consumer import TRIES
+from shared.messaging.outcome import Deferred, Discard, Done, ListOutcome
+from shared.messaging.topology import POLICY_COMMANDS, POLICY_REQUESTS
 from shared.messaging.unit_of_work import UnitOfWork
 from tests.conftest import DatabaseFor
 from tests.contracts.examples import example
 from tests.support.scripted import (
-    EFFECTS,
     LISTED,
     ROLE,
     SINGLE,
-    Behave,
-    Script,
-    Told,
-    about,
     consumer_on,
-    effects_of,
     incoming,
     miscount,
     says,
     table,
-    tell,
 )
-from tests.support.tenants import new_tenant
-
-MANY = ("ann", "bob", "cid", "dan")
-
-
-@dataclass(kw_only=True)
-class Service:
-    """A service of the tests' own, its tenant, and whoever may look into the database."""
-
-    consumer: Consumer[Script]
-    script: Script
-    tenant_id: UUID
-    answers: KeyRing
-    sql: "asyncpg.Connection[asyncpg.Record]"
-
-    def envelope(self, data: Message, account_id: str = "ann") -> Envelope[Message]:
-        """A message about an account."""
-        return about(self.tenant_id, account_id, data)
-
-    async def hand(
-        self, *envelopes: Envelope[Message], lane: Lane = POLICY_COMMANDS, expires_at: dt.datetime | None = None
-    ) -> list[Disposition]:
-        """What becomes of messages that came together."""
-        return await self.consumer.receive([incoming(each, lane, expires_at=expires_at) for each in envelopes])
-
-    async def ask(
-        self, *envelopes: Envelope[Message], expires_at: dt.datetime | None = None
-    ) -> list[int | RefusalCode]:
-        """What requests that came together are answered."""
-        replies = await self.hand(*envelopes, lane=POLICY_REQUESTS, expires_at=expires_at)
-        return [self.read(*pair) for pair in zip(envelopes, replies, strict=True)]
-
-    def read(self, envelope: Envelope[Message], reply: Disposition) -> int | RefusalCode:
-        """An answer as the gateway reads it."""
-        assert isinstance(reply, Reply)
-        answer = open_answer(self.answers, envelope, reply.body)  # type: ignore[arg-type]
-        if answer.refusal is not None:
-            return answer.refusal.code
-        return Told.model_validate(answer.data).times
-
-    async def effects(self, account_id: str = "ann") -> int:
-        """How often something was done for an account."""
-        return await effects_of(self.sql, self.tenant_id, account_id)
-
-
-def request(key: str, fingerprint: str = "f") -> Unlock:
-    """A request of an Idempotency-Key."""
-    return Unlock(hours=1, reason="", request=RequestKey(scope="POST /v1/x", key=key, fingerprint=fingerprint))
-
-
-@pytest.fixture
-async def sql(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """The superuser, and a table for effects."""
-    conn = await asyncpg.connect(dsn)
-    await conn.execute(EFFECTS)
-    yield conn
-    await conn.close()
-
-
-@pytest.fixture
-async def service(
-    dsn: str, key_dir: Path, database_for: DatabaseFor, sql: "asyncpg.Connection[asyncpg.Record]"
-) -> Service:
-    """One process of the service."""
-    answers, script = load_ring(key_dir, "seal.gateway"), Script()
-    consumer = consumer_on(await database_for("policy"), script, answers)
-    return Service(consumer=consumer, script=script, tenant_id=await new_tenant(dsn), answers=answers, sql=sql)
-
-
-def raises(error: Exception, *, times: int = 1_000_000) -> Behave:
-    """A handler that fails so often, and then does its duty."""
-    left = [times]
-
-    async def behave(_uow: UnitOfWork) -> ListOutcome:
-        left[0] -= 1
-        if left[0] >= 0:
-            raise error
-        return Done()
-
-    return behave
+from tests.support.scripted_service import MANY, Service, raises, request
 
 
 @pytest.mark.parametrize("data", [SINGLE, LISTED], ids=["single", "list"])
@@ -217,62 +123,6 @@ async def test_a_command_that_nobody_handles_is_not_swallowed(service: Service) 
     assert await service.hand(command, event) == [Dead("no_handler"), Ack()]
 
 
-def sieve(*accounts: str) -> Sift[NotificationSent]:
-    """Lets the news of these through."""
-
-    async def sift(news: Sequence[Envelope[NotificationSent]], _conn: Connection) -> list[bool]:
-        return [each.account_id in accounts for each in news]
-
-    return sift
-
-
-async def broken_sieve(_news: Sequence[Envelope[NotificationSent]], conn: Connection) -> list[bool]:
-    """Says nothing."""
-    await conn.execute("SELECT 1 / 0")
-    return []
-
-
-async def test_news_without_an_effect_leave_nothing_behind(service: Service, database_for: DatabaseFor) -> None:
-    """Of the events that a service listens to most do not concern it; each would cost a row and a part of a commit."""
-    listening = HandlerTable[Script](sifted(sieve("bob"), on(POLICY_COMMANDS, NotificationSent, tell)))
-    consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
-    news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
-    for _ in range(2):
-        batch = [incoming(each, POLICY_COMMANDS) for each in news]
-        assert await consumer.receive(batch) == [Ack()] * len(MANY)
-    handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
-    rows = await service.sql.fetch(handled, [each.id for each in news])
-    assert [row["message_id"] for row in rows] == [news[MANY.index("bob")].id]
-    assert service.script.calls == [("bob",)]
-
-
-async def test_what_an_event_says_itself_is_heeded_before_anything_is_opened(
-    service: Service, database_for: DatabaseFor
-) -> None:
-    """A service hears what it said itself, at a deadline ten thousand times: for transactions that do nothing."""
-
-    def is_of_bob(news: Envelope[NotificationSent]) -> bool:
-        return news.account_id == "bob"
-
-    listening = HandlerTable[Script](heeded_if(is_of_bob, on(POLICY_COMMANDS, NotificationSent, tell)))
-    consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
-    news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
-    assert await consumer.receive([incoming(each, POLICY_COMMANDS) for each in news]) == [Ack()] * len(MANY)
-    handled = "SELECT message_id FROM bus.inbox WHERE message_id = ANY ($1)"
-    rows = await service.sql.fetch(handled, [each.id for each in news])
-    assert [row["message_id"] for row in rows] == [news[MANY.index("bob")].id]
-    assert service.script.calls == [("bob",)]
-
-
-async def test_news_of_which_nothing_can_be_said_are_handled(service: Service, database_for: DatabaseFor) -> None:
-    """To sift is to save work. Where it fails, work is not saved, and nothing is lost."""
-    listening = HandlerTable[Script](sifted(broken_sieve, on(POLICY_COMMANDS, NotificationSent, tell)))
-    consumer = consumer_on(await database_for("policy"), service.script, service.answers, handlers=listening)
-    news = [service.envelope(example(NotificationSent.type).data, each) for each in MANY]
-    assert await consumer.receive([incoming(each, POLICY_COMMANDS) for each in news]) == [Ack()] * len(MANY)
-    assert [await service.effects(each) for each in MANY] == [1] * len(MANY)
-
-
 async def test_rows_and_messages_commit_together_or_not_at_all(service: Service) -> None:
     """A message about a change that was rolled back is a lie; a change that nobody hears of is lost work."""
     said = service.envelope(SINGLE)
@@ -325,98 +175,6 @@ async def test_a_missing_key_is_told_as_such(service: Service) -> None:
     service.script.of["ann"] = raises(UnknownKey())
     assert await service.ask(service.envelope(ReadAccount())) == [RefusalCode.KEY_MISSING]
     assert await service.hand(service.envelope(SINGLE)) == [Retry("key_missing")]
-
-
-async def test_a_request_is_decided_once_however_often_it_is_sent(service: Service) -> None:
-    """A client that got no answer sends the same key again, and must hear what was decided, not a second decision."""
-    assert await service.ask(service.envelope(request("k"))) == [1]
-    assert await service.ask(service.envelope(request("k"))) == [1]
-    assert await service.ask(service.envelope(request("k", "other"))) == [RefusalCode.IDEMPOTENCY_KEY_REUSED]
-    assert await service.effects() == 1
-
-
-async def test_a_double_click_within_one_frame_is_decided_once(service: Service) -> None:
-    """Requests that arrive together travel together: the same one twice, too."""
-    pair = [service.envelope(request("twice")), service.envelope(request("twice"))]
-    assert await service.ask(pair[0], service.envelope(request("other"), "bob"), pair[1]) == [1, 1, 1]
-    assert service.script.calls == [("ann", "bob")]
-
-
-async def test_a_request_that_comes_again_beside_others_hurts_none_of_them(service: Service) -> None:
-    """Its key is found taken when all have been decided: the others must not be decided twice, nor hear its answer."""
-    assert await service.ask(service.envelope(request("k"))) == [1]
-    again, reused = service.envelope(request("k")), service.envelope(request("k", "other"), "carol")
-    assert await service.ask(service.envelope(request("new"), "bob"), again) == [1, 1]
-    assert await service.ask(reused, service.envelope(request("newer"), "bob")) == [
-        RefusalCode.IDEMPOTENCY_KEY_REUSED,
-        2,
-    ]
-    assert [await service.effects(account) for account in ("ann", "bob", "carol")] == [1, 2, 0]
-
-
-async def test_where_one_came_again_others_are_looked_up_first(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who sends answered requests without end would have everybody's decided twice."""
-    monkeypatch.setattr(consumer, "REPEATS", 3600.0)
-    again = service.envelope(request("k"))
-    assert await service.ask(again) == [1]
-    assert await service.ask(service.envelope(request("new"), "bob"), again) == [1, 1]
-    assert await service.ask(service.envelope(request("newer"), "bob"), again) == [2, 1]
-    assert await service.ask(again) == [1]
-    assert service.script.calls == [("ann",), ("bob", "ann"), ("bob",), ("bob",)]
-
-
-@pytest.mark.parametrize(
-    "behave",
-    [raises(ValueError()), raises(UnknownKey()), says(Discard("not_ours")), says(Done())],
-    ids=["fails", "key", "discards", "says nothing"],
-)
-async def test_an_answer_is_heard_again_whatever_would_be_decided_now(service: Service, behave: Behave) -> None:
-    """A login that was let in must not hear at its second try that something is broken, nor be decided once more."""
-    again = service.envelope(request("k"))
-    assert await service.ask(again) == [1]
-    service.script.of["ann"] = behave
-    assert await service.ask(again) == [1]
-    assert await service.effects() == 1
-
-
-async def test_the_same_request_at_two_processes_is_decided_once(service: Service, database_for: DatabaseFor) -> None:
-    """Both may find no answer before either has one; the key's uniqueness decides."""
-    both = asyncio.Barrier(2)
-
-    async def meet(uow: UnitOfWork) -> ListOutcome:
-        if not both.broken and len(service.script.calls) <= 2:
-            await both.wait()
-        return Ok(Told(times=len(service.script.calls)))
-
-    service.script.of["ann"] = meet
-    twin = consumer_on(await database_for("policy"), service.script, service.answers)
-    first, second = service.envelope(request("raced")), service.envelope(request("raced"))
-    answers = await asyncio.gather(
-        service.hand(first, lane=POLICY_REQUESTS), twin.receive([incoming(second, POLICY_REQUESTS)])
-    )
-    assert service.read(first, answers[0][0]) == service.read(second, answers[1][0])
-    assert await service.effects() == 1
-
-
-async def test_an_answer_whose_time_is_over_gives_way(service: Service) -> None:
-    """After a day a key may be used anew; a row that the purge has not met yet must not fail it for good."""
-    envelope = service.envelope(request("yesterday"))
-    assert await service.ask(envelope) == [1]
-    await service.sql.execute(
-        "UPDATE bus.answers SET answered_at = now() - interval '24 hours 1 second' WHERE tenant_id = $1",
-        service.tenant_id,
-    )
-    assert await service.ask(service.envelope(request("yesterday", "other"))) == [2]
-    assert await service.ask(service.envelope(request("yesterday", "other"))) == [2]
-
-
-async def test_a_request_past_its_deadline_is_not_carried_out(service: Service) -> None:
-    """The person was told "try again": behind their back nothing may happen."""
-    late = service.envelope(ReadAccount())
-    assert await service.hand(late, lane=POLICY_REQUESTS, expires_at=host_now()) == [Ack()]
-    assert await service.effects() == 0
 
 
 async def test_work_that_is_cancelled_leaves_nothing_and_is_done_later(service: Service) -> None:
