@@ -37,7 +37,8 @@ from shared.messaging.relay import Relay
 from shared.messaging.topology import GATEWAY_INGRESS, OTP_LOGINS
 from shared.settings import load_settings
 from tests.conftest import DatabaseFor
-from tests.support.api_client import Answer, Client, store_key
+from tests.support.api_client import Answer, Client
+from tests.support.api_people import caller
 from tests.support.eventually import eventually
 from tests.support.publisher import event
 from tests.support.rabbitmq import Rabbit
@@ -114,12 +115,6 @@ def are_refused(answers: list[Answer]) -> bool:
         and int(each.headers["Retry-After"]) > 0
         for each in answers
     )
-
-
-async def caller(dsn: str, serving: Serving, session: aiohttp.ClientSession) -> Client:
-    """A fresh tenant's."""
-    tenant_id = await new_tenant(dsn)
-    return Client(session=session, url=serving.url, tenant_id=tenant_id, key=await store_key(dsn, tenant_id))
 
 
 async def judge_once(client: Client) -> None:
