@@ -58,7 +58,7 @@ TABLE: HandlerTable[Deps] = HandlerTable(
     on(POLICY_COMMANDS, commands.AnnounceRequirement, requirement.announce_requirement),
     on_list(POLICY_DEADLINES, commands.RemindOfEnforcement, enforcement_timers.remind_of_enforcement),
     on_list(POLICY_DEADLINES, commands.LockOutAccount, enforcement_timers.lock_out_accounts),
-    # said before deadlines had a lane of their own
+    # deadlines that were said to this lane when they had none of their own, in an outbox or among dead letters
     on_list(POLICY_COMMANDS, commands.RemindOfEnforcement, enforcement_timers.remind_of_enforcement),
     on_list(POLICY_COMMANDS, commands.LockOutAccount, enforcement_timers.lock_out_accounts),
     on(POLICY_COMMANDS, commands.ReviewEnforcement, requirement.review_enforcement),

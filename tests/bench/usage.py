@@ -20,7 +20,7 @@ _QUIET_LOOKS = 3  # in a row: what a worker has in its hands is in no queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """Between two looks. `messages`: what the broker was handed, replies included."""
+    """Since the start of everything, or between two looks. `messages`: what the broker was handed, replies included."""
 
     cpu_seconds: Mapping[str, float]
     server_seconds: Mapping[str, float]
@@ -28,18 +28,7 @@ class Used:
     commits: int
     messages: int
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Counters at one instant."""
-
-    cpu_seconds: Mapping[str, float]
-    server_seconds: Mapping[str, float]
-    statements: int
-    commits: int
-    messages: int
-
-    def since(self, before: "Reading") -> Used:
+    def since(self, before: "Used") -> "Used":
         """What was added."""
         return Used(
             cpu_seconds={name: self.cpu_seconds[name] - each for name, each in before.cpu_seconds.items()},
@@ -61,7 +50,7 @@ class Meter:
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
         self._server_processes = {"postgres": servers.postgres.pid, "rabbitmq": servers.rabbit.pid()}
 
-    async def read(self) -> Reading:
+    async def read(self) -> Used:
         """The counters now, once the messages of before are handled: what comes after an answer is of its cost, too.
 
         Without its own statements.
@@ -69,7 +58,7 @@ class Meter:
         self._own += await settle(self._servers)
         return await self.look()
 
-    async def look(self) -> Reading:
+    async def look(self) -> Used:
         """The counters now, whatever is still to be done."""
         cpu_seconds = {name: _cpu(process) for name, process in self._processes.items()}
         server_seconds = {name: _cpu_of_tree(pid) for name, pid in self._server_processes.items()}
@@ -81,7 +70,7 @@ class Meter:
             commits = await conn.fetchval(_COMMITS)
         finally:
             await conn.close()
-        return Reading(
+        return Used(
             cpu_seconds=cpu_seconds,
             server_seconds=server_seconds,
             statements=int(statements) - self._own,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.bench.figures import Figures, Results
 from tests.bench.load import Samples
-from tests.bench.usage import Reading
+from tests.bench.usage import Used
 
 
 def test_percentiles_are_in_milliseconds_and_of_the_samples() -> None:
@@ -21,8 +21,8 @@ def test_one_sample_is_every_percentile() -> None:
 
 def test_what_was_used_is_for_one_operation() -> None:
     """Totals of runs of different lengths cannot be compared."""
-    before = _reading(gateway=1.0, postgres=5.0, statements=1_000, commits=100, messages=50)
-    after = _reading(gateway=1.5, postgres=6.0, statements=1_500, commits=200, messages=200)
+    before = _used(gateway=1.0, postgres=5.0, statements=1_000, commits=100, messages=50)
+    after = _used(gateway=1.5, postgres=6.0, statements=1_500, commits=200, messages=200)
     samples = Samples(seconds=[0.01] * 100, elapsed=1.0)
     figures = Figures.of("verify", "8 in flight", samples, after.since(before))
     assert figures.cpu == {"gateway": 5.0}
@@ -41,8 +41,8 @@ def test_a_figure_that_nobody_measured_is_a_mistake() -> None:
         results.value("verify", "2 in flight", "rate")
 
 
-def _reading(*, gateway: float, postgres: float, statements: int, commits: int, messages: int) -> Reading:
-    return Reading(
+def _used(*, gateway: float, postgres: float, statements: int, commits: int, messages: int) -> Used:
+    return Used(
         cpu_seconds={"gateway": gateway},
         server_seconds={"postgres": postgres},
         statements=statements,
