@@ -13,6 +13,7 @@ from shared.db.pool import Database
 from shared.ids import new_id
 from shared.messaging.bus import Ack, Bus, Disposition, Exchange, Incoming, Outgoing, PublishOutcome, Reply, Retry
 from shared.messaging.bus import Unavailable as BusUnavailable
+from shared.messaging.postgres_lanes import asker
 from shared.messaging.postgres_lanes.messages import Suspects, Work
 from shared.messaging.postgres_lanes.owner import Owner
 from shared.messaging.postgres_lanes.source import Terms
@@ -314,6 +315,19 @@ async def test_full_request_lane_refuses_at_once(dsn: str, sql: Connection) -> N
             await bus.request(lane.name, command(lane, expires_at=_soon()))
         assert await bus.publish([command(lane)]) == [PublishOutcome.REFUSED]
     await sql.execute("DELETE FROM bus.requests WHERE lane = $1", lane.name)
+
+
+async def test_who_is_refused_for_want_of_room_costs_the_database_nothing(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused are those who are too many: a look at the database for each would be a statement more for it."""
+    monkeypatch.setattr(asker, "MOST_HANDING_IN", 0)
+    lane = new_lane(is_request=True)
+    async with lanes_bus(dsn, lane) as bus:
+        await eventually(lambda: bus.is_up() and not bus._listener._look.is_set())
+        with pytest.raises(BusUnavailable):
+            await bus.request(lane.name, command(lane, expires_at=_soon()))
+        assert not bus._listener._look.is_set()
 
 
 async def test_message_that_cannot_be_stored_holds_up_no_neighbour(dsn: str) -> None:

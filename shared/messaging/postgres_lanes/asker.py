@@ -22,6 +22,10 @@ log = structlog.get_logger()
 MOST_HANDING_IN = 1_000  # requests of a process: more would come too late; those on a lane are counted there
 
 
+class NoRoom(Unavailable):
+    """Too many wait already. Of the database it says nothing, so nobody needs to look after it."""
+
+
 class Asker:
     """The requests of one bus that wait for their replies, by the id of their row."""
 
@@ -39,14 +43,14 @@ class Asker:
         self._woken.set()
 
     async def ask(self, lane: str, message: Outgoing) -> bytes:
-        """See `Bus.request`. Raises `Unavailable` at once when too many are being handed in."""
+        """See `Bus.request`. Raises `NoRoom`, at once when too many are being handed in."""
         if message.expires_at is None:
             raise ValueError("a request needs a deadline")
         left = (message.expires_at - host_now()).total_seconds()
         if left <= 0:
             raise NoReply
         if len(self._handing_in) >= MOST_HANDING_IN:
-            raise Unavailable("too many requests are waiting")
+            raise NoRoom("too many requests are waiting")
         request_id = new_id()
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = reply
@@ -103,7 +107,7 @@ class Asker:
         """
         try:
             is_stored = await self._store(request_id, lane, message, reply_to=self._owner.number, expires_at=expires_at)
-            failure = None if is_stored else Unavailable("the lane is full")
+            failure: Unavailable | None = None if is_stored else NoRoom("the lane is full")
         except StoreUnavailable:
             failure = Unavailable("the database does not answer")
         except asyncpg.PostgresError as error:

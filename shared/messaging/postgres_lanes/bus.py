@@ -14,7 +14,7 @@ import structlog
 from shared.db.connection import StoreUnavailable
 from shared.db.pool import Database
 from shared.messaging.bus import Exchange, Outgoing, PublishOutcome, Receive, Unavailable
-from shared.messaging.postgres_lanes.asker import Asker
+from shared.messaging.postgres_lanes.asker import Asker, NoRoom
 from shared.messaging.postgres_lanes.bell import Bell
 from shared.messaging.postgres_lanes.janitor import Janitor
 from shared.messaging.postgres_lanes.listener import Listener, lane_channel, replies_channel
@@ -120,6 +120,8 @@ class PostgresLanes:
             raise Unavailable("the database does not answer")
         try:
             return await self._asker.ask(lane, outgoing)
+        except NoRoom:
+            raise
         except Unavailable:
             self._listener.look()
             raise
