@@ -15,6 +15,7 @@ from services.cli.simulators.received_mail import ReceivedMail
 from services.cli.simulators.twilio import ReceivedSms, TwilioSimulator
 from shared.secret import Secret
 from tests.support.api_client import Answer, Client, store_key
+from tests.support.api_people import good
 from tests.support.eventually import eventually
 from tests.support.ports import own_ports
 from tests.support.tenants import new_tenant
@@ -78,13 +79,6 @@ async def world(dsn: str, key_dir: Path) -> AsyncIterator[World]:
         ),
     ):
         yield World(dsn=dsn, url=url, session=session, mail=mail, phones=phones, sandbox_mail=sandbox_mail)
-
-
-async def good(client: Client, method: str, path: str, body: object = None) -> Any:
-    """The document of a request that must succeed."""
-    answer = await client.ask(method, path, body)
-    assert answer.status < 300, (method, path, answer.status, answer.text)
-    return answer.json
 
 
 async def login(client: Client) -> Any:

@@ -17,11 +17,13 @@ import pytest
 from services.otp_worker.adapters.assertions import AssertionSigner
 from services.otp_worker.consumers import TABLE
 from services.otp_worker.deps import Deps
+from services.otp_worker.domain.backup_code import parse
 from shared.clock import host_now
 from shared.contracts import commands
 from shared.contracts.codec import decode, encode
 from shared.contracts.commands import (
     ConfirmEnrolment,
+    ReadSecurity,
     Request,
     SendEmail,
     SendSms,
@@ -38,6 +40,7 @@ from shared.contracts.replies import (
     EnrolmentAnswer,
     LoginAnswer,
     Refusal,
+    SecurityView,
     VerifyAnswer,
 )
 from shared.contracts.types import (
@@ -78,6 +81,14 @@ M = TypeVar("M", bound=Message)
 def contact(name: str) -> Contact:
     """An address that nobody here can read."""
     return Contact(sealed=f"v1.k1.{name}", masked=f"{name[0]}•••{name[-1]}", digest=f"k1.{name}")
+
+
+def another_like(code: str) -> str:
+    """Another code of the same slot."""
+    parsed = parse(code)
+    assert parsed is not None
+    last = "0" if parsed.characters[-1] != "0" else "1"
+    return f"{parsed.slot}{parsed.characters[:-1]}{last}"
 
 
 @dataclass(frozen=True)
@@ -225,6 +236,10 @@ class Verifier:
         assert answered.refusal is None, answered.refusal
         assert answered.data is not None
         return answered.data
+
+    async def security(self, account_id: str = ANN) -> SecurityView:
+        """How an account is secured."""
+        return SecurityView.model_validate(await self.data(ReadSecurity(), account_id))
 
     async def hear(self, message: Message, account_id: str | None = ANN) -> None:
         """Handle a command or an event from the bus."""

@@ -2,12 +2,11 @@
 
 import asyncio
 
-from services.otp_worker.domain.backup_code import parse
 from shared.contracts import events
 from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RegenerateBackupCodes
 from shared.contracts.replies import BackupCodesAnswer
 from shared.contracts.types import Context, Method
-from tests.handlers.otp_worker.conftest import STEP, Answered, Verifier
+from tests.handlers.otp_worker.conftest import STEP, Answered, Verifier, another_like
 
 
 async def test_a_backup_code_passes_once(verifier: Verifier) -> None:
@@ -68,7 +67,7 @@ async def test_a_warning_comes_at_three_left(verifier: Verifier) -> None:
 async def test_ten_wrong_ones_close_them_for_a_day_and_the_app_stays_open(verifier: Verifier) -> None:
     """A count of their own: who guesses at paper must not shut out the phone."""
     app = await verifier.enrol()
-    wrong = _other(app.backup_codes[0])
+    wrong = another_like(app.backup_codes[0])
     for number in range(2):
         challenge = await verifier.challenge(context=Context(ip=f"192.0.2.{number}"))
         answers = [await verifier.verify(challenge.id, wrong, kind="backup_code") for _ in range(5)]
@@ -139,11 +138,3 @@ async def test_a_code_of_another_form_is_no_try(verifier: Verifier) -> None:
     await verifier.enrol()
     challenge = await verifier.challenge()
     assert (await verifier.verify(challenge.id, "7-ABCD", kind="backup_code")).code == "code_malformed"
-
-
-def _other(code: str) -> str:
-    """Another code of the same slot."""
-    parsed = parse(code)
-    assert parsed is not None
-    last = "0" if parsed.characters[-1] != "0" else "1"
-    return f"{parsed.slot}{parsed.characters[:-1]}{last}"

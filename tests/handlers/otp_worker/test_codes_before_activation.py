@@ -8,9 +8,9 @@ import pytest
 
 from services.otp_worker.handlers.time_passing import expire
 from shared.contracts import commands, events
-from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RevokeFactor, StartEnrolment
+from shared.contracts.commands import AcknowledgeBackupCodes, RevokeFactor, StartEnrolment
 from shared.contracts.policy import BackupCodes, Policy, RecoveryKey
-from shared.contracts.replies import BackupCodesStatus, EnrolmentAnswer, SecurityView
+from shared.contracts.replies import BackupCodesStatus, EnrolmentAnswer
 from shared.contracts.types import Acting, FactorType
 from tests.handlers.otp_worker.conftest import STEP, Answered, Verifier, contact, request_key
 
@@ -38,7 +38,7 @@ async def test_codes_come_with_the_start_and_are_good_with_the_factor(verifier: 
     confirmed = await _confirm(verifier, started)
     assert confirmed.data is not None
     assert (confirmed.data["backup_codes"], confirmed.data["recovery_key"]) == (None, None)
-    after = (await _security(verifier)).backup_codes
+    after = (await verifier.security()).backup_codes
     assert (after.codes_left, after.pending, after.acknowledged_at) == (10, None, status.pending.acknowledged_at)
     assert after.recovery_key is not None
     assert after.recovery_key.acknowledged_at == status.pending.acknowledged_at
@@ -86,7 +86,7 @@ async def test_beginning_again_shows_others_and_they_have_to_be_saved_again(befo
     assert (await _confirm(before, again)).code == "codes_unsaved"
     await before.data(AcknowledgeBackupCodes())
     assert (await _confirm(before, again)).code is None
-    assert (await _security(before)).backup_codes.codes_left == 10
+    assert (await before.security()).backup_codes.codes_left == 10
 
 
 async def test_a_beginning_that_shows_codes_ends_the_one_before_it_of_whatever_kind(before: Verifier) -> None:
@@ -98,7 +98,7 @@ async def test_a_beginning_that_shows_codes_ends_the_one_before_it_of_whatever_k
     assert phone.backup_codes is not None
     await before.data(AcknowledgeBackupCodes())
     assert (await _confirm(before, app)).code == "factor_not_pending"
-    assert (await _security(before)).backup_codes.codes_left == 0
+    assert (await before.security()).backup_codes.codes_left == 0
     again = await before.start()
     assert again.backup_codes is not None
     await before.data(AcknowledgeBackupCodes())
@@ -135,7 +135,7 @@ async def test_an_abandoned_beginning_leaves_nothing_behind(before: Verifier) ->
     await before.data(AcknowledgeBackupCodes())
     await before.move(15 * 60)
     assert (await _confirm(before, started)).code == "challenge_expired"
-    assert (await _security(before)).backup_codes.pending is None
+    assert (await before.security()).backup_codes.pending is None
     assert (await before.ask(AcknowledgeBackupCodes())).code == "no_backup_codes"
     while await expire(before.deps):
         pass
@@ -149,9 +149,9 @@ async def test_an_abandoned_beginning_leaves_nothing_behind(before: Verifier) ->
 async def test_a_dropped_beginning_takes_its_codes_with_it(before: Verifier) -> None:
     """Turned back on the page: what was shown is void at once, not a quarter of an hour later."""
     app = await before.start()
-    assert (await _security(before)).backup_codes.pending is not None
+    assert (await before.security()).backup_codes.pending is not None
     assert (await before.ask(RevokeFactor(factor_id=app.factor.id))).code is None
-    assert (await _security(before)).backup_codes.pending is None
+    assert (await before.security()).backup_codes.pending is None
 
 
 async def test_codes_that_wait_open_nothing(verifier: Verifier) -> None:
@@ -180,7 +180,7 @@ async def test_later_factors_and_the_old_set_are_left_alone(before: Verifier) ->
     assert later.backup_codes is None
     await before.move(16 * 60)
     await before.hear(events.ClockMoved(advance_seconds=960), None)
-    assert (await _security(before)).backup_codes.codes_left == 10
+    assert (await before.security()).backup_codes.codes_left == 10
     await before.passed((await before.challenge()).id, first.backup_codes[5], kind="backup_code")
 
 
@@ -201,7 +201,7 @@ async def test_saying_saved_and_proving_the_code_at_once_end_in_one_truth(before
     assert (saved.code, proved.code in (None, "codes_unsaved")) == (None, True)
     if proved.code is not None:
         assert (await _confirm(before, started, now)).code is None
-    assert (await _security(before)).backup_codes.codes_left == 10
+    assert (await before.security()).backup_codes.codes_left == 10
 
 
 async def test_a_recovery_or_reset_meanwhile_voids_what_waits(before: Verifier) -> None:
@@ -210,14 +210,10 @@ async def test_a_recovery_or_reset_meanwhile_voids_what_waits(before: Verifier) 
     now = await before.move(60)
     executed = {"recovery_id": "01990000-0000-7000-8000-0000000000e1", "requested_at": now}
     await before.hear(commands.ExecuteRecovery.model_validate(executed))
-    assert (await _security(before)).backup_codes.pending is None
+    assert (await before.security()).backup_codes.pending is None
 
 
 async def _confirm(verifier: Verifier, started: EnrolmentAnswer, now: dt.datetime | None = None) -> Answered:
     """The code that the app shows."""
     assert started.totp is not None
     return await verifier.confirm(started.factor.id, pyotp.TOTP(started.totp.seed).at(now or await verifier.now()))
-
-
-async def _security(verifier: Verifier) -> SecurityView:
-    return SecurityView.model_validate(await verifier.data(ReadSecurity()))

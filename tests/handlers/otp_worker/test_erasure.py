@@ -6,7 +6,6 @@ import datetime as dt
 from shared.contracts import commands, events
 from shared.contracts.commands import ConcludeErasure, ExecuteRecovery, OpenRecoveryChallenge, ReadSecurity, StartLogin
 from shared.contracts.envelope import Envelope, Message
-from shared.contracts.replies import SecurityView
 from shared.contracts.types import ChallengeId, FactorType, FirstFactor, FirstFactorMethod, RecoveryId
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import ANN, STEP, Verifier, contact, request_key
@@ -133,7 +132,7 @@ async def test_a_new_account_of_the_same_id_begins_with_nothing(verifier: Verifi
     assert (await verifier.verify(challenge.id, "123456")).code == "challenge_not_found"
     login = await verifier.login(trusted_device_token=verifier.typed(ANN, token, "trusted_device_token"))
     assert (login.decision, login.assertion) == ("allow", None)
-    view = SecurityView.model_validate(await verifier.data(ReadSecurity()))
+    view = await verifier.security()
     assert (view.factors, view.trusted_devices, view.backup_codes.codes_left) == ((), (), 0)
     again = await verifier.enrol()
     assert len(again.backup_codes) == 10
@@ -163,7 +162,7 @@ async def test_late_news_do_nothing_to_the_new_account(verifier: Verifier) -> No
     await say(verifier, events.AccountPasswordChanged(changed_at=before), before)
     changed = "SELECT password_changed_at FROM otp.accounts WHERE tenant_id = $1 AND account_id = $2"
     assert await verifier.admin.fetchval(changed, verifier.tenant_id, ANN) is None
-    assert len(SecurityView.model_validate(await verifier.data(ReadSecurity())).factors) == 1
+    assert len((await verifier.security()).factors) == 1
     assert await verifier.said(commands.ConcludeRecovery) == []
     assert await verifier.codes() == []
 

@@ -4,9 +4,8 @@ import asyncio
 from uuid import UUID
 
 from shared.contracts import events
-from shared.contracts.commands import ReadSecurity, RenameFactor, RevokeFactor
+from shared.contracts.commands import RenameFactor, RevokeFactor
 from shared.contracts.policy import Policy, Requirement, Scope
-from shared.contracts.replies import SecurityView
 from shared.contracts.types import ChallengeId, FactorId, FactorType, Purpose
 from shared.ids import new_id
 from tests.handlers.otp_worker.conftest import Answered, Verifier
@@ -37,7 +36,7 @@ async def test_the_last_factor_of_a_required_account_stays(verifier: Verifier) -
     assert (await _revoke(verifier, app.factor_id, proof)).code == "last_factor_required"
     await verifier.policy(Policy())
     assert (await _revoke(verifier, app.factor_id, proof)).code is None
-    assert (await _security(verifier)).backup_codes.codes_left == 0
+    assert (await verifier.security()).backup_codes.codes_left == 0
 
 
 async def test_each_app_remembers_its_own_steps(verifier: Verifier) -> None:
@@ -80,7 +79,7 @@ async def test_a_removed_factor_takes_its_seed_and_the_trusts_with_it(verifier: 
     await _revoke(verifier, app.factor_id, proof)
     seed = await verifier.admin.fetchval("SELECT seed FROM otp.factors WHERE factor_id = $1", app.factor_id)
     assert seed is None
-    assert [factor.id for factor in (await _security(verifier)).factors] == [phone]
+    assert [factor.id for factor in (await verifier.security()).factors] == [phone]
 
 
 async def test_a_pending_factor_is_dropped_without_a_proof(verifier: Verifier) -> None:
@@ -117,17 +116,13 @@ async def test_the_security_view_shows_what_holds(verifier: Verifier) -> None:
     now = await verifier.now()
     for number in range(5):
         await verifier.verify(challenge.id, app.wrong(now, number))
-    view = await _security(verifier)
+    view = await verifier.security()
     assert [(factor.id, factor.destination) for factor in view.factors] == [(app.factor_id, None)]
     assert view.backup_codes.codes_left == 10
     assert view.throttled_until is not None
     await verifier.account("new")
-    assert (await _security(verifier, "new")).factors == ()
+    assert (await verifier.security("new")).factors == ()
 
 
 async def _revoke(verifier: Verifier, factor_id: FactorId, proof: ChallengeId | UUID | None = None) -> Answered:
     return await verifier.ask(RevokeFactor.model_validate({"factor_id": factor_id, "proof": proof}))
-
-
-async def _security(verifier: Verifier, account_id: str = "ann") -> SecurityView:
-    return SecurityView.model_validate(await verifier.data(ReadSecurity(), account_id))

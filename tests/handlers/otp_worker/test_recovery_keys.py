@@ -5,14 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from services.otp_worker.domain.backup_code import parse
 from shared.contracts import commands, events
-from shared.contracts.commands import AcknowledgeBackupCodes, ReadSecurity, RegenerateBackupCodes
+from shared.contracts.commands import AcknowledgeBackupCodes, RegenerateBackupCodes
 from shared.contracts.policy import Policy, RecoveryKey
-from shared.contracts.replies import BackupCodesAnswer, SecurityView
+from shared.contracts.replies import BackupCodesAnswer
 from shared.contracts.types import Context, Method
 from shared.ids import new_id
-from tests.handlers.otp_worker.conftest import DAY, STEP, Authenticator, Verifier, request_key
+from tests.handlers.otp_worker.conftest import DAY, STEP, Authenticator, Verifier, another_like, request_key
 
 BESIDE = Policy(recovery_key=RecoveryKey.BESIDE)
 INSTEAD = Policy(recovery_key=RecoveryKey.INSTEAD)
@@ -33,7 +32,7 @@ async def test_the_first_factor_brings_what_the_policy_says(
     assert (len(app.backup_codes), app.recovery_key is not None) == (codes, has_key)
     challenge = await verifier.challenge()
     assert (challenge.has_backup_codes, challenge.has_recovery_key) == (codes > 0, has_key)
-    status = (await _security(verifier)).backup_codes
+    status = (await verifier.security()).backup_codes
     assert (status.codes_left, status.recovery_key is not None) == (codes, has_key)
     said = {(each.data.kind, each.data.count) for each in await verifier.said(events.BackupCodesGenerated)}
     assert said == {*([(Method.BACKUP_CODE, 10)] if codes else []), *([(Method.RECOVERY_KEY, 1)] if has_key else [])}
@@ -61,19 +60,19 @@ async def test_the_use_of_a_key_is_told_and_the_new_one_waits_to_be_saved(verifi
     await verifier.policy(BESIDE)
     app = await verifier.enrol()
     await verifier.data(AcknowledgeBackupCodes())
-    before = (await _security(verifier)).backup_codes
+    before = (await verifier.security()).backup_codes
     assert before.recovery_key is not None
     assert before.recovery_key.acknowledged_at is not None
     await verifier.move(60)
     await verifier.passed((await verifier.challenge()).id, _key(app), kind="recovery_key")
-    after = (await _security(verifier)).backup_codes
+    after = (await verifier.security()).backup_codes
     assert after.recovery_key is not None
     assert after.recovery_key.made_at > before.recovery_key.made_at
     assert (after.recovery_key.acknowledged_at, after.acknowledged_at) == (None, before.acknowledged_at)
     assert [name for name, _ in await verifier.notices()].count("recovery_key_used") == 2
     assert [each.data.kind for each in await verifier.said(events.BackupCodesUsed)] == [Method.RECOVERY_KEY]
     await verifier.data(AcknowledgeBackupCodes())
-    saved = (await _security(verifier)).backup_codes
+    saved = (await verifier.security()).backup_codes
     assert saved.recovery_key is not None
     assert saved.recovery_key.acknowledged_at is not None
 
@@ -109,10 +108,12 @@ async def test_guesses_at_the_key_close_neither_the_codes_nor_the_app(verifier: 
     for number in range(2):
         challenge = await verifier.challenge(context=Context(ip=f"192.0.2.{number}"))
         for _ in range(5):
-            assert (await verifier.verify(challenge.id, _other(_key(app)), kind="recovery_key")).code == "code_wrong"
+            assert (
+                await verifier.verify(challenge.id, another_like(_key(app)), kind="recovery_key")
+            ).code == "code_wrong"
     challenge = await verifier.challenge()
     assert (await verifier.verify(challenge.id, _key(app), kind="recovery_key")).code == "throttled"
-    assert (await verifier.verify(challenge.id, _other(_key(app)), kind="recovery_code")).code == "code_wrong"
+    assert (await verifier.verify(challenge.id, another_like(_key(app)), kind="recovery_code")).code == "code_wrong"
     await verifier.passed(challenge.id, app.backup_codes[0], kind="backup_code")
     now = await verifier.move(STEP)
     await verifier.passed((await verifier.challenge()).id, app.code(now))
@@ -168,10 +169,10 @@ async def test_a_recovery_voids_the_key_and_opens_its_lane(verifier: Verifier) -
     for number in range(2):
         challenge = await verifier.challenge(context=Context(ip=f"192.0.2.{number}"))
         for _ in range(5):
-            await verifier.verify(challenge.id, _other(_key(app)), kind="recovery_key")
+            await verifier.verify(challenge.id, another_like(_key(app)), kind="recovery_key")
     now = await verifier.move(60)
     await verifier.hear(commands.ExecuteRecovery.model_validate({"recovery_id": new_id(), "requested_at": now}))
-    assert (await _security(verifier)).backup_codes.recovery_key is None
+    assert (await verifier.security()).backup_codes.recovery_key is None
     failures = await verifier.admin.fetchval(
         "SELECT key_day_failures FROM otp.accounts WHERE tenant_id = $1 AND account_id = 'ann'", verifier.tenant_id
     )
@@ -181,15 +182,3 @@ async def test_a_recovery_voids_the_key_and_opens_its_lane(verifier: Verifier) -
 def _key(app: Authenticator) -> str:
     assert app.recovery_key is not None
     return app.recovery_key
-
-
-def _other(code: str) -> str:
-    """Another code of the same slot."""
-    parsed = parse(code)
-    assert parsed is not None
-    last = "0" if parsed.characters[-1] != "0" else "1"
-    return f"{parsed.slot}{parsed.characters[:-1]}{last}"
-
-
-async def _security(verifier: Verifier) -> SecurityView:
-    return SecurityView.model_validate(await verifier.data(ReadSecurity()))

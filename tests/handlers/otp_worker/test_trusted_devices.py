@@ -8,9 +8,9 @@ import jwt
 import pytest
 
 from shared.contracts import commands, events
-from shared.contracts.commands import ReadSecurity, RevokeTrustedDevices, StartLogin
+from shared.contracts.commands import RevokeTrustedDevices, StartLogin
 from shared.contracts.policy import Policy
-from shared.contracts.replies import LoginAnswer, SecurityView, TrustedDeviceToken
+from shared.contracts.replies import LoginAnswer, TrustedDeviceToken
 from shared.contracts.types import (
     Channel,
     Decision,
@@ -34,7 +34,7 @@ async def test_a_trusted_device_passes_and_the_assertion_says_by_what(verifier: 
     assert answer.assertion is not None
     claims = jwt.decode(answer.assertion, options={"verify_signature": False})
     assert (claims["amr"], claims["acr"]) == (["trusted_device"], "trusted_device")
-    view = await _security(verifier)
+    view = await verifier.security()
     assert [(device.id, device.name) for device in view.trusted_devices] == [(trusted.id, "Firefox on Windows")]
     assert view.trusted_devices[0].last_used_at is not None
     assert ("trusted_device_added", "k1.ann-mail") in await verifier.notices()
@@ -93,7 +93,7 @@ async def _a_disputed_notice(verifier: Verifier, _: Authenticator) -> None:
             delivery_id=DeliveryId(new_id()), notification="trusted_device_added", channel=Channel.EMAIL
         )
     )
-    [factor] = (await _security(verifier)).factors
+    [factor] = (await verifier.security()).factors
     assert factor.state is FactorState.ACTIVE  # who reads the mail must not be able to disarm the account
 
 
@@ -149,7 +149,7 @@ async def test_trust_is_ended_by(
     assert (await _login(verifier, trusted)).decision == Decision.ALLOW
     await what(verifier, app)
     assert (await _login(verifier, trusted)).decision == Decision.CHALLENGE
-    assert (await _security(verifier)).trusted_devices == ()
+    assert (await verifier.security()).trusted_devices == ()
 
 
 async def test_a_password_change_in_the_login_itself_ends_trust(verifier: Verifier) -> None:
@@ -221,7 +221,3 @@ async def _trusting(verifier: Verifier, *, again: bool = False) -> tuple[Authent
 async def _login(verifier: Verifier, trusted: TrustedDeviceToken, **more: Any) -> LoginAnswer:
     sealed = verifier.typed(ANN, trusted.token, "trusted_device_token")
     return await verifier.login(trusted_device_token=sealed, **more)
-
-
-async def _security(verifier: Verifier) -> SecurityView:
-    return SecurityView.model_validate(await verifier.data(ReadSecurity()))
