@@ -87,8 +87,7 @@ async def claim_webhooks(conn: Connection, *, limit: int, reach: dt.timedelta = 
     rows = await conn.fetch(
         """
         WITH RECURSIVE waiting AS (
-          (SELECT tenant_id, endpoint_id, next_attempt_at
-             FROM notifier.webhook_deliveries
+          (SELECT tenant_id, endpoint_id, next_attempt_at FROM notifier.webhook_deliveries
             WHERE state = 'queued' AND next_attempt_at >= now() - $4::interval
             ORDER BY tenant_id, endpoint_id, next_attempt_at
             LIMIT 1)
@@ -96,8 +95,7 @@ async def claim_webhooks(conn: Connection, *, limit: int, reach: dt.timedelta = 
           SELECT next.tenant_id, next.endpoint_id, next.next_attempt_at
             FROM waiting AS w
            CROSS JOIN LATERAL (
-             SELECT d.tenant_id, d.endpoint_id, d.next_attempt_at
-               FROM notifier.webhook_deliveries AS d
+             SELECT d.tenant_id, d.endpoint_id, d.next_attempt_at FROM notifier.webhook_deliveries AS d
               WHERE d.state = 'queued' AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
                 AND d.next_attempt_at >= now() - $4::interval
               ORDER BY d.tenant_id, d.endpoint_id, d.next_attempt_at
@@ -131,20 +129,21 @@ async def claim_webhooks(conn: Connection, *, limit: int, reach: dt.timedelta = 
             JOIN due ON due.tenant_id = d.tenant_id AND due.endpoint_id = d.endpoint_id AND due.event_id = d.event_id
            WHERE nullif(d.state, 'queued') IS NULL AND d.event_id = ANY (ARRAY(SELECT event_id FROM due))
              FOR UPDATE OF d SKIP LOCKED
+        ), whose AS MATERIALIZED (  -- joined below, an endpoint's deliveries would be read for each
+          SELECT taken.tenant_id, taken.endpoint_id, taken.event_id, e.url, e.secret, t.is_sandbox,
+                 CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret
+            FROM taken JOIN gateway.tenants_at_work AS t ON t.tenant_id = taken.tenant_id
+            JOIN notifier.webhook_endpoints AS e
+              ON e.tenant_id = taken.tenant_id AND e.endpoint_id = taken.endpoint_id
         ), claimed AS (
           UPDATE notifier.webhook_deliveries AS d
              SET state = 'sending', attempts = d.attempts + 1, lease_until = now() + $2::interval,
                  first_attempt_at = coalesce(d.first_attempt_at, now())
-            FROM taken
-            JOIN notifier.webhook_endpoints AS e
-              ON e.tenant_id = taken.tenant_id AND e.endpoint_id = taken.endpoint_id
-            JOIN gateway.tenants_at_work AS t ON t.tenant_id = taken.tenant_id
-           WHERE d.tenant_id = taken.tenant_id AND d.endpoint_id = taken.endpoint_id AND d.event_id = taken.event_id
-             AND d.event_id = ANY (ARRAY(SELECT event_id FROM taken))
+            FROM whose AS w
+           WHERE d.tenant_id = ANY (ARRAY[w.tenant_id]) AND d.endpoint_id = w.endpoint_id AND d.event_id = w.event_id
           RETURNING d.tenant_id, d.endpoint_id, d.event_id, d.delivery_id, d.body, d.attempts,
-                    now() - d.first_attempt_at AS elapsed, e.url, e.secret,
-                    CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
-                    t.is_sandbox, now() AS sent_at
+                    now() - d.first_attempt_at AS elapsed, w.url, w.secret, w.previous_secret, w.is_sandbox,
+                    now() AS sent_at
         )
         SELECT first.waited, claimed.*
           FROM (SELECT coalesce(max(waited), interval '0') AS waited FROM open) AS first LEFT JOIN claimed ON true
