@@ -8,6 +8,7 @@ import pytest
 from services.cli.demo.helpdesk import Helpdesk, Json
 from services.cli.demo.world import World
 from shared.ids import new_id
+from tests.support.api_people import wrong_codes
 from tests.support.backend import to_the_start_of_a_step
 from tests.support.eventually import eventually
 from tests.support.oathtool import totp
@@ -66,8 +67,7 @@ async def test_of_forty_wrong_codes_at_once_at_most_five_are_judged(stack: Stack
     async with open_world(stack) as world:
         person = await enrolled(world.helpdesk, "ann")
         await world.helpdesk.move_clock(STEP)
-        right = int(person.totp(world.helpdesk.now))
-        wrong = [f"{(right + 1_000 + 7_919 * number) % 1_000_000:06}" for number in range(40)]
+        wrong = wrong_codes(person.seed, world.helpdesk.now, 40)
         challenge = await _challenge(world.helpdesk, "ann")
         answers = await asyncio.gather(*(_try(world, challenge, code) for code in wrong))
 
