@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aio_pika
 import aiohttp
 import asyncpg
 import pytest
@@ -39,6 +38,7 @@ from shared.settings import load_settings
 from tests.conftest import DatabaseFor
 from tests.support.api_client import Answer, Client
 from tests.support.api_people import caller
+from tests.support.broker_link import connected
 from tests.support.eventually import eventually
 from tests.support.publisher import event
 from tests.support.rabbitmq import Rabbit
@@ -254,8 +254,7 @@ async def worker(common: Mapping[str, object]) -> AsyncIterator[None]:
 
 async def queued(host: str) -> int:
     """Messages that wait in the queue of logins."""
-    connection = await aio_pika.connect(host)
-    async with connection, await connection.channel() as channel:
+    async with connected(host) as connection, await connection.channel() as channel:
         queue = await channel.get_queue(queue_of(OTP_LOGINS))
         return queue.declaration_result.message_count or 0
 
