@@ -120,7 +120,7 @@ async def texted_code(phones: TwilioSimulator, sender: str, *used: str) -> str:
 
 async def test_codes_of_a_live_tenant_go_through_its_providers(world: World) -> None:
     """Mail with a login at the mail server, SMS under the tenant's own name, and receipts that come back signed."""
-    client = await world.caller()
+    client, of_sandboxes = await world.caller(), len(world.sandbox_mail.messages)
     await good(client, "PUT", "/v1/tenant", {"name": "Acme", "from_name": "Acme Support", "sms_sender": "ACME"})
     await good(client, "PUT", "/v1/accounts/ann", {"role": "agent", "email": ADDRESS, "email_verified": True})
 
@@ -147,7 +147,7 @@ async def test_codes_of_a_live_tenant_go_through_its_providers(world: World) -> 
     passed = await good(client, "POST", f"/v1/challenges/{challenge['id']}/verify", {"code": code})
     assert passed["method"] == "sms"
     assert (await client.call("GET", "/v1/sandbox/messages")).code == "not_a_sandbox"
-    assert world.sandbox_mail.messages == []
+    assert len(world.sandbox_mail.messages) == of_sandboxes
 
 
 async def test_without_a_sender_of_its_own_a_tenant_sends_from_ours(world: World) -> None:
