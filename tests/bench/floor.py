@@ -288,4 +288,11 @@ async def _application(dsn: str, key_dir: str) -> web.Application:
 if __name__ == "__main__":
     dsn, key_dir, port = sys.argv[1:]
     uvloop.install()
-    web.run_app(_application(dsn, key_dir), host="127.0.0.1", port=int(port), access_log=None, print=None)
+    web.run_app(
+        _application(dsn, key_dir),
+        host="127.0.0.1",
+        port=int(port),
+        access_log=None,
+        print=None,
+        shutdown_timeout=1.0,  # seconds; of itself it waits a minute for what still goes on
+    )

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tests.bench.wire import Connection
 from tests.support.stack import ROOT
 
 _UP_WITHIN = 60.0  # seconds
+_GONE_WITHIN = 30.0  # seconds
 _POLL = 0.05  # seconds
 
 
@@ -40,7 +42,11 @@ async def open_floor(servers: Servers) -> AsyncIterator[FloorProcess]:
         yield FloorProcess(url=url, pid=process.pid)
     finally:
         process.terminate()
-        await asyncio.to_thread(process.wait, 30)
+        try:
+            await asyncio.to_thread(process.wait, _GONE_WITHIN)
+        except subprocess.TimeoutExpired:  # it has nothing to save
+            process.kill()
+            process.wait()
 
 
 async def _until_it_listens(url: str) -> None:
