@@ -29,18 +29,16 @@ MAILED = 20  # people whose mails are under way while others sign in
 
 
 async def _answers_503_within_a_second(helpdesk: Helpdesk, key: str) -> None:
-    """A killed server closes its connections, so that all know of it. What else the machine does may slow some of the
-    requests, and is not the question.
-    """
-    took = []
+    """From the first request on: a killed server closes its connections, so that all know of it."""
+    slowest = 0.0
     for _ in range(10):
         started = monotonic()
         status, problem, headers = await helpdesk.send("POST", "/v1/logins", LOGIN, key=key)
-        took.append(monotonic() - started)
+        slowest = max(slowest, monotonic() - started)
         assert (status, problem["code"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
         assert int(headers["Retry-After"]) > 0
-    print(f"the slowest 503 of ten took {max(took) * 1000:.0f} ms")
-    assert statistics.median(took) < AT_ONCE
+    print(f"the slowest 503 of ten took {slowest * 1000:.0f} ms")
+    assert slowest < AT_ONCE
 
 
 async def _works_again(stack: Stack, world: World, person: Person, key: str) -> None:
