@@ -58,6 +58,7 @@ class Database:
         self._probing: asyncpg.Connection[asyncpg.Record] | None = None
         self._planned_at: dict[int, float] = {}  # by the process that serves the connection
         self._waiting = 0  # for a connection
+        self._seats = asyncio.Semaphore(max(1, size - 1))  # of who asks; the last connection is for our own work
 
     async def __aenter__(self) -> Self:
         """Does not connect: a service starts before its database, and waits for it."""
@@ -77,22 +78,21 @@ class Database:
             self._pool.terminate()
 
     @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for single statements, each its own transaction. Raises `StoreUnavailable`."""
+    async def connection(self, *, is_own_work: bool = True) -> AsyncIterator[Connection]:
+        """A connection for single statements, each its own transaction. Raises `StoreUnavailable`.
+
+        ``is_own_work``: see `transaction`.
+        """
         with store_errors():
             pool = self._pool or await self._open()
-            self._waiting += 1
-            try:
-                with _nobody_lets_us_in():
-                    connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
-            finally:
-                self._waiting -= 1
+            connection = await self._acquire(pool, is_own_work=is_own_work)
             try:
                 yield connection
             except asyncpg.ReadOnlySQLTransactionError:
                 await pool.expire_connections()  # after a switch-over: these all point at yesterday's primary
                 raise
             finally:
+                self._leave(is_own_work=is_own_work)
                 await pool.release(connection)
 
     @contextlib.asynccontextmanager
@@ -103,9 +103,9 @@ class Database:
 
         ``work_queues``: also see the rows of every tenant in the tables that are queues of work (due timers, leased
         deliveries, unpublished messages). That is a process's own work, of which there is little, as on its lanes
-        (``is_own_work``): it waits its turn, and who else asks for a tenant is refused at once when too many wait for a
-        connection. Raises `StoreUnavailable`, also when the outcome of the commit is not known, and `NotCommitted` when
-        the block swallowed an error of the database.
+        (``is_own_work``): one connection is left to it, and who else asks for a tenant is refused at once when too many
+        wait. Raises `StoreUnavailable`, also when the outcome of the commit is not known, and `NotCommitted` when the
+        block swallowed an error of the database.
         """
         if self._waiting >= MOST_WAITING and not (work_queues or is_own_work):
             raise StoreUnavailable("too many wait for a connection")
@@ -113,7 +113,7 @@ class Database:
         begin = f"BEGIN; SET LOCAL deskfactor.tenants = '{visible}'"
         if work_queues:
             begin += f"; SET LOCAL deskfactor.work_queues = '{WORK_QUEUES}'"
-        async with self.connection() as connection:
+        async with self.connection(is_own_work=work_queues or is_own_work) as connection:
             try:
                 await connection.execute(begin)  # one round trip
                 yield connection
@@ -125,6 +125,30 @@ class Database:
                 raise
             if done != "COMMIT":
                 raise NotCommitted
+
+    async def _acquire(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, is_own_work: bool
+    ) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+        """However many ask, what the process does by itself waits for few of them: picking up the answers that others
+        wait for must not wait behind all of these.
+        """
+        self._waiting += 1
+        try:
+            if not is_own_work:
+                async with asyncio.timeout(ACQUIRE_TIMEOUT if self._seats.locked() else None):
+                    await self._seats.acquire()
+            try:
+                with _nobody_lets_us_in():
+                    return await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            except BaseException:
+                self._leave(is_own_work=is_own_work)
+                raise
+        finally:
+            self._waiting -= 1
+
+    def _leave(self, *, is_own_work: bool) -> None:
+        if not is_own_work:
+            self._seats.release()
 
     async def dedicated(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A connection of its own, outside the pool; the caller closes it. Raises `StoreUnavailable`."""

@@ -25,6 +25,7 @@ from shared.clock import host_now
 from shared.crypto.keyring import load_ring
 from shared.db import pool
 from shared.db.connection import StoreUnavailable
+from shared.db.pool import Database
 from shared.ids import new_id
 from shared.messaging import coalescing
 from shared.messaging.bus import Ack, Incoming
@@ -210,6 +211,35 @@ async def test_requests_that_wait_for_a_connection_are_bounded(
         assert [each.status for each in await reading.all_answered()].count(200) == left
         assert [each.code for each in await signing_in.all_answered()].count("account_not_found") == MOST
         await judge_once(client)
+
+
+async def test_a_process_does_its_own_work_while_all_who_ask_wait(dsn: str) -> None:
+    """On a slow database it would come after a thousand others, and pick up answers when nobody waits for them."""
+    ended, begun = asyncio.Event(), 0
+
+    async def ask() -> None:
+        nonlocal begun
+        async with database.transaction():
+            begun += 1
+            await ended.wait()
+
+    async def under_way() -> int:
+        return begun
+
+    async with (
+        Database(dsn, role="deskfactor_gateway", name="test-full", size=CONNECTIONS) as database,
+        asyncio.TaskGroup() as asking,
+        asyncio.timeout(PATIENCE),
+    ):
+        for _ in range(MOST):
+            asking.create_task(ask())
+        await eventually(under_way, lambda count: count >= CONNECTIONS - 1)
+        async with database.transaction(work_queues=True) as conn:
+            assert await conn.fetchval("SELECT 1") == 1
+        await database.ping()
+        assert begun == CONNECTIONS - 1
+        ended.set()
+    assert begun == MOST
 
 
 async def test_what_tenants_publish_waits_its_turn_beside_those_who_are_refused(

@@ -119,7 +119,7 @@ class Asker:
     async def _store(
         self, request_id: UUID, lane: str, message: Outgoing, *, reply_to: int | None, expires_at: dt.datetime
     ) -> bool:
-        async with self._database.connection() as conn:
+        async with self._database.connection(is_own_work=False) as conn:
             return await hand_in_request(
                 conn,
                 request_id,
