@@ -57,6 +57,11 @@ def table(report: Report) -> str:
     return _table(("case", "what", "to reach", "each run", "reached"), rows)
 
 
+def shown(report: Report) -> str:
+    """The table for whoever waits for it: after a quick run they are told what its verdicts are worth."""
+    return table(report) + (_QUICK if report.is_quick else "")
+
+
 def page(report: Report) -> str:
     """The whole document."""
     parts = [
@@ -88,7 +93,7 @@ def _section(case: Case, figures: Sequence[Figures]) -> str:
             each.case.replace("_", " "),
             each.at,
             *(number(each.values[name]) if name in each.values else "" for name in names),
-            *([number(each.cpu_in_all)] if has_cpu else []),
+            *([number(each.cpu_in_all) if each.cpu else ""] if has_cpu else []),
         ]
         for each in figures
     ]

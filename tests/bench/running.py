@@ -19,7 +19,7 @@ from tests.bench.figures import Figures, Results
 from tests.bench.machine import describe
 from tests.bench.peer import peer_case
 from tests.bench.record import Record, recording
-from tests.bench.report import Report, table, write
+from tests.bench.report import Report, shown, write
 from tests.bench.rig import Servers, open_servers
 from tests.bench.showing import Show, showing
 from tests.bench.targets import judge
@@ -69,7 +69,7 @@ def bench(
     )
     if page is not None:
         write(page, report)
-    print(table(report), file=sys.stderr if out is None else sys.stdout)
+    print(shown(report), file=sys.stderr if out is None else sys.stdout)
     return report.is_reached
 
 

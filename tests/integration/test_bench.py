@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from services.cli.embedded.postgres import Postgres
 from services.notifier.adapters.smtp import SmtpSender, SmtpSettings
 from services.notifier.domain.delivery import Accepted
@@ -66,6 +68,15 @@ async def test_a_case_that_is_not_there_is_told_before_anything_starts() -> None
     said = await deskfactor("bench", "flight")
     assert said.status == 2
     assert "verify" in said.err
+
+
+@pytest.mark.parametrize("option", ["--out", "--page"])
+async def test_a_folder_in_the_place_of_a_file_is_told_before_anything_starts(option: str, tmp_path: Path) -> None:
+    """It was found out by a traceback, for the page after all had been measured."""
+    said = await deskfactor("bench", "login", option, str(tmp_path))
+    assert said.status == 2
+    assert "directory" in said.err
+    assert "Traceback" not in said.err
 
 
 def test_where_the_source_is_not_the_command_says_so(tmp_path: Path) -> None:

@@ -8,17 +8,27 @@ import typer
 
 from services.cli.commands.output import Status, leave
 
+CASES = "verify, login, mailed_code, fairness, timers, audit, growth, memory, scale_out; peer with --dir"
+"""Written out here, because whoever asks for help may not have the benchmark; a test compares."""
+
 
 def bench(
     cases: Annotated[
-        list[str] | None, typer.Argument(metavar="[CASE]...", help="Which. (default: all)", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[CASE]...", help=f"Of these: {CASES}. (default: all)", show_default=False),
     ] = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A fiftieth of each: whether it works, not how fast.")] = False,
     runs: Annotated[int, typer.Option(min=1, max=20, help="How often everything is measured.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="A file for the lines of JSON. (default: stdout)")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A file for the lines of JSON. (default: stdout)", dir_okay=False, writable=True),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Do not measure again what is in that file.")] = False,
-    page: Annotated[Path | None, typer.Option(help="Write the table, and all figures, as Markdown.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the table, and all figures, as Markdown.", dir_okay=False, writable=True),
+    ] = None,
     scripts: Annotated[
         Path | None,
         typer.Option("--dir", help="Scripts that set up and measure privacyIDEA: the case `peer` is there, too."),

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from services.cli.benchmark import NoSuchCase, PeerPlace
+from services.cli.commands.bench import CASES as CASES_IN_HELP
 from tests.bench.case import Case, Scene
 from tests.bench.cases import CASES, named
 from tests.bench.figures import Figures, Results
 from tests.bench.machine import Machine
 from tests.bench.peer import ALONE, VERIFY, best_of, peer_case
 from tests.bench.privacyidea import PeerFailed
-from tests.bench.report import Report, page, table, write
+from tests.bench.report import Report, page, shown, table, write
 from tests.bench.targets import at_least, at_most, judge
 
 _MACHINE = Machine(
@@ -69,7 +70,17 @@ def test_the_page_says_on_what_it_was_measured_and_gives_all_figures(tmp_path: P
 def test_a_quick_run_is_not_taken_for_a_measurement() -> None:
     """Its figures are of the first second of everything."""
     assert "quick run" in page(_report(_run(1, 1), is_quick=True))
+    assert "quick run" in shown(_report(_run(1, 1), is_quick=True))
     assert "quick run" not in page(_report(_run(1, 1)))
+    assert shown(_report(_run(1, 1))) == table(_report(_run(1, 1)))
+
+
+def test_what_was_not_measured_is_not_said_to_be_nothing() -> None:
+    """A look whose CPU nobody counted has none in its row: 0 would be a figure, and a good one."""
+    apart = Figures(case="walk", at="alone", values={"rate": 7.0})
+    text = page(_report(Results({"walk": [*_run(120, 0.5).by_case["walk"], apart]})))
+    assert "| walk | 1 in flight | 120 | 0.5 |" in text
+    assert "| walk | alone | 7 |  |" in text
 
 
 def test_a_case_that_failed_is_not_taken_for_reached() -> None:
@@ -88,6 +99,11 @@ def test_cases_are_found_by_name() -> None:
     assert [case.name for case in named(["login", "verify"])] == ["login", "verify"]
     with pytest.raises(NoSuchCase, match=r"no case flight.*verify"):
         named(["login", "flight"])
+
+
+def test_the_help_names_every_case() -> None:
+    """Who is to choose must know from what; the list in the help is written by hand."""
+    assert f"{', '.join(case.name for case in CASES)}; peer with --dir" == CASES_IN_HELP
 
 
 def test_the_peer_is_a_case_where_its_scripts_are_given(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ async def mailbox_is_proved(world: World) -> Sequence[str]:
     notice = await world.mail(world.ann, lambda each: not is_code(each), after=before + 1)
     sms = await world.text(world.ann, lambda each: code_in(each.body) == "", after=texts)
     return [
+        f"{AN_OLD_ADDRESS.days} days later: an address must be known for 7 days first",
         f"2FA goes off at {when(waiting['ready_at'])}, 24 h from now; Ann is told:",
         f"mail: {notice.subject}",
         f"SMS: {without_links(sms.body.splitlines()[0])}",
