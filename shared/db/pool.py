@@ -135,8 +135,7 @@ class Database:
         self._waiting += 1
         try:
             if not is_own_work:
-                async with asyncio.timeout(ACQUIRE_TIMEOUT if self._seats.locked() else None):
-                    await self._seats.acquire()
+                await (self._wait_for_seat() if self._seats.locked() else self._seats.acquire())
             try:
                 with _nobody_lets_us_in():
                     return await pool.acquire(timeout=ACQUIRE_TIMEOUT)
@@ -145,6 +144,10 @@ class Database:
                 raise
         finally:
             self._waiting -= 1
+
+    async def _wait_for_seat(self) -> None:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT):
+            await self._seats.acquire()
 
     def _leave(self, *, is_own_work: bool) -> None:
         if not is_own_work:
