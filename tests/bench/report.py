@@ -21,6 +21,8 @@ PostgreSQL, with the same checks and the same rows, no broker, no audit chain, n
 
 CPU is counted until the last message that an operation caused is handled, audit and webhooks included. *Messages* are
 those that the broker was handed, replies included. Each row of the first table is reached when every run reached it.
+What bounds the rows that are not reached on a machine of two cores is in [scaling](scaling.md), under "What bounds a
+verify".
 """
 _QUICK = f"""
 > This was a quick run, at {QUICK:.0%} of the sizes: it shows that all works, not how fast.
