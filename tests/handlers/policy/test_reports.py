@@ -31,6 +31,7 @@ from shared.messaging.bus import Ack, Retry
 from shared.messaging.topology import POLICY_COMMANDS
 from shared.secret import Secret
 from tests.handlers.policy.conftest import ANN, DAY, OpenService, Service, contact
+from tests.support.sealed_text import SEALED_TEXT
 from tests.support.tenants import new_tenant
 
 ROOT = "root"
@@ -249,7 +250,7 @@ async def test_content_rests_sealed_and_bound_to_its_place(service: Service, fil
     report = await start(service)
     await service.run()
     resting = await service.admin.fetchval("SELECT sealed FROM policy.report_chunks WHERE report_id = $1", report.id)
-    assert "ann" not in resting
+    assert SEALED_TEXT.fullmatch(resting)
     place = report_chunk_place(service.tenant_id, report.id, 0)
     assert b"ann" in zlib.decompress(open_bytes(files, resting, place))
     with pytest.raises(BrokenSeal):
